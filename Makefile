@@ -1,0 +1,45 @@
+# `make run` and `make test` are all a new user needs; both set up .venv first, once.
+PYTHON ?= python3
+BIN := .venv/bin
+CALTECH := ../shared/data/caltech101
+
+.PHONY: install run test check lint types fix bench lock dataset help
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+install: .venv/installed  ## set up .venv
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: install  ## index ./dataset and keep it indexed; Ctrl-C stops
+	$(BIN)/lookalike up
+
+test: install  ## ARGS='-k words' picks tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install lint types test  ## everything CI checks
+
+lint: install
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+
+types: install
+	$(BIN)/python -m mypy
+
+fix: install  ## let ruff tidy up
+	$(BIN)/python -m ruff check --fix
+	$(BIN)/python -m ruff format
+
+bench: install  ## speed and memory beside their baselines, from one run
+	$(BIN)/python -m bench.ingest $(CALTECH)
+
+lock: install  ## pin what is installed, but not what torch brings for one accelerator
+	$(BIN)/python -m bench.lock > requirements.lock.new && mv requirements.lock.new requirements.lock
+
+dataset: install  ## draw the example pictures anew
+	$(BIN)/python -m bench.draw_dataset dataset

@@ -1,0 +1,246 @@
+"""Ingest, search and memory beside their baselines, in one run: `python -m bench.ingest FOLDER`."""
+
+import argparse
+import io
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from core.bootstrap import open_database, open_decoder, open_search
+from core.config import load_config
+from core.embedders import Embedder
+from core.embedders.dinov2 import open_embedder
+from core.images import Limits, open_picture
+from core.preprocess import Preprocessing
+
+BASELINE_PICTURES = 200
+SEARCHES = 100
+
+
+def main() -> None:
+    """Print the table; with --json, one document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default="dinov2_vits14")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    figures = measure(arguments.folder, arguments.model)
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        _show(figures)
+
+
+def measure(folder: Path, model: str) -> dict[str, Any]:
+    """All figures, in one run on this machine."""
+    files = sorted(path for path in folder.rglob("*.jpg"))
+    with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as work:
+        # Interleaved, twice: what else the machine does falls on all of them alike.
+        article, limit, ours = [], [], []
+        memory: dict[str, float] = {}
+        for attempt in range(2):
+            article.append(_article_rate(files, model))
+            limit.append(_model_only_rate(files, model))
+            rate, memory = _ingest(folder, model, Path(work) / str(attempt), len(files))
+            ours.append(rate)
+        search = _search(files, Path(work) / "1")
+    return {
+        "pictures": len(files),
+        "article_per_second": max(article),
+        "model_only_per_second": max(limit),
+        "ingest_per_second": max(ours),
+        "ingest_vs_article": max(ours) / max(article),
+        "ingest_vs_model_only": max(ours) / max(limit),
+        **search,
+        **memory,
+        "help_seconds": _help_seconds(),
+        "cpu": _cpu(),
+    }
+
+
+def _open(model: str, precision: Literal["fp32", "bf16"] | None = None) -> Embedder:
+    return open_embedder(model, None, "auto", precision=precision)
+
+
+def _article_rate(files: list[Path], model: str) -> float:
+    """The seed article's way: fp32, read, decode, resize and embed one picture at a time."""
+    embedder = _open(model, "fp32")
+    prepare = Preprocessing("article", embedder.preprocessing.size)
+    few = files[:: max(1, len(files) // BASELINE_PICTURES)]
+
+    def one(file: Path) -> object:
+        with Image.open(file) as picture:
+            return embedder.embed(prepare(picture.convert("RGB"))[None])
+
+    one(few[0])
+    return len(few) / _seconds(lambda: [one(file) for file in few])
+
+
+def _model_only_rate(files: list[Path], model: str) -> float:
+    """The forward pass alone at our settings: decoded pictures in memory, full batches."""
+    embedder = _open(model)
+    few = files[:: max(1, len(files) // BASELINE_PICTURES)]
+    pictures = [open_picture(file.read_bytes(), Limits()) for file in few]
+    pixels = np.stack([embedder.preprocessing(picture) for picture in pictures])
+    size = embedder.batch_size
+    batches = [pixels[start : start + size] for start in range(0, len(pixels), size)]
+    batches = [batch for batch in batches if len(batch) == size] or [pixels]
+    embedder.embed(batches[0])
+    seconds = _seconds(lambda: [embedder.embed(batch) for batch in batches * 3])
+    return 3 * sum(map(len, batches)) / seconds
+
+
+def _config(folder: Path, model: str, work: Path) -> Path:
+    work.mkdir(parents=True, exist_ok=True)
+    file = work / "config.yaml"
+    settings = {
+        "roots": {"dataset": str(folder.absolute())},
+        "model": {"name": model, "fallback": None},
+    }
+    file.write_text(yaml.safe_dump(settings))
+    return file
+
+
+def _ingest(folder: Path, model: str, work: Path, count: int) -> tuple[float, dict[str, float]]:
+    """A real daemon on an empty index: from its first row to its last, and its memory after."""
+    config = _config(folder, model, work)
+    status = work / "var/state/daemon/status.json"
+    command = [sys.executable, "-m", "cli", "--config", str(config), "daemon"]
+    daemon = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        started = None
+        while True:
+            time.sleep(0.02)
+            if daemon.poll() is not None:
+                raise SystemExit(f"The daemon ended with {daemon.returncode}.")
+            known = json.loads(status.read_text()) if status.exists() else {}
+            if started is None and known.get("state") == "scanning":
+                started = time.perf_counter()
+            if known.get("indexed", 0) + known.get("rejected", 0) >= count:
+                break
+        assert started is not None
+        seconds = time.perf_counter() - started
+        time.sleep(3)
+        return count / seconds, _memory(daemon.pid)
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def _memory(pid: int) -> dict[str, float]:
+    """Resident MiB of the daemon, and of it with its decoder processes."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    pids = (
+        [pid, *(int(child) for child in children.read_text().split())] if children.exists() else []
+    )
+    own = _status_mib(pid, "VmRSS")
+    return {
+        "daemon_resident_mib": own,
+        "with_decoders_resident_mib": own + sum(_status_mib(child, "VmRSS") for child in pids[1:]),
+        "daemon_peak_mib": _status_mib(pid, "VmHWM"),
+    }
+
+
+def _status_mib(pid: int, field: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _search(files: list[Path], work: Path) -> dict[str, float]:
+    """Warm searches with pictures that are not indexed (their pixels are changed a little)."""
+    config = load_config(work / "config.yaml")
+    queries = [_altered(file) for file in files[:: max(1, len(files) // SEARCHES)]]
+    with (
+        closing(open_database(config, writable=False)) as database,
+        closing(open_decoder(config, workers=1)) as decoder,
+    ):
+        index = open_search(config, database, decoder)
+        for query in queries[:5]:
+            index.search(query)
+        total = [_seconds(partial(index.search, query)) for query in queries]
+        embedder = index.embedder
+        one = embedder.preprocessing(open_picture(queries[0], Limits()))[None]
+        forward = [_seconds(lambda: embedder.embed(one)) for _ in queries]
+    p50, pass_p50 = statistics.median(total), statistics.median(forward)
+    return {
+        "search_p50_ms": p50 * 1000,
+        "search_p95_ms": statistics.quantiles(total, n=20)[-1] * 1000,
+        "forward_p50_ms": pass_p50 * 1000,
+        "search_vs_forward": p50 / pass_p50,
+    }
+
+
+def _altered(file: Path) -> bytes:
+    with Image.open(file) as picture:
+        rgb = picture.convert("RGB")
+    rgb.putpixel((0, 0), (1, 2, 3))
+    buffer = io.BytesIO()
+    rgb.save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+def _help_seconds() -> float:
+    script = shutil.which("lookalike", path=str(Path(sys.executable).parent)) or "lookalike"
+    return min(
+        _seconds(lambda: subprocess.run([script, "--help"], stdout=subprocess.DEVNULL, check=True))
+        for _ in range(5)
+    )
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    name = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "?")
+    return f"{os.cpu_count()} x {name}, torch {torch.__version__}"
+
+
+def _show(figures: dict[str, Any]) -> None:
+    table = Table(title=f"{figures['pictures']} pictures on {figures['cpu']}")
+    for column in ("what", "figure", "bar"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    rows = [
+        ("the article's way: fp32, one at a time", "article_per_second", "{:.1f}/s", ""),
+        ("model only, our settings", "model_only_per_second", "{:.1f}/s", ""),
+        ("ingest: read, decode, embed, store", "ingest_per_second", "{:.1f}/s", ""),
+        ("  against the article's way", "ingest_vs_article", "{:.2f} x", ">= 2.0"),
+        ("  against model only", "ingest_vs_model_only", "{:.0%}", ">= 85 %"),
+        ("one forward pass, p50", "forward_p50_ms", "{:.1f} ms", ""),
+        ("search, model loaded, p50", "search_p50_ms", "{:.1f} ms", ""),
+        ("  against one forward pass", "search_vs_forward", "{:.2f} x", "<= 1.5"),
+        ("search, p95", "search_p95_ms", "{:.1f} ms", ""),
+        ("daemon, resident", "daemon_resident_mib", "{:.0f} MiB", "< 1229"),
+        ("  with its decoder processes", "with_decoders_resident_mib", "{:.0f} MiB", "< 1229"),
+        ("  at its peak", "daemon_peak_mib", "{:.0f} MiB", ""),
+        ("lookalike --help", "help_seconds", "{:.2f} s", "< 0.5"),
+    ]
+    for what, key, form, bar in rows:
+        table.add_row(what, form.format(figures[key]), bar)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

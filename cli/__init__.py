@@ -1,0 +1,1 @@
+"""The `lookalike` command: what a person types."""

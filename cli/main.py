@@ -1,0 +1,151 @@
+"""The commands and their options; each one's work is in a module of its own, imported when asked
+for, so that `--help` answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import AppError
+
+app = typer.Typer(
+    help="Finds the pictures that look like yours.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Context = typer.Context
+
+
+@app.callback()
+def _common(
+    context: Context,
+    config: Annotated[
+        Path, typer.Option(envvar="LOOKALIKE_CONFIG", help="The configuration.")
+    ] = Path("config.yaml"),
+) -> None:
+    context.obj = config
+
+
+@app.command()
+def up(context: Context) -> None:
+    """Run everything; Ctrl-C stops it."""
+    _daemon(context)
+
+
+@app.command()
+def daemon(context: Context) -> None:
+    """Keep the index equal to the folders."""
+    _daemon(context)
+
+
+def _daemon(context: Context) -> None:
+    from core.config import load_config
+    from daemon.runner import run
+
+    raise typer.Exit(run(load_config(context.obj)))
+
+
+@app.command()
+def sync(
+    context: Context,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Default: every root.")] = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """One pass now: make the index agree with the disk."""
+    from cli.orders import sync as run
+
+    raise typer.Exit(run(context.obj, paths or [], as_json=json))
+
+
+@app.command()
+def search(
+    context: Context,
+    image: Annotated[Path, typer.Argument(help="A picture, anywhere.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many matches.")] = 10,
+    under: Annotated[
+        str | None, typer.Option(help="Only below this folder: ROOT or ROOT/folder.")
+    ] = None,
+    max_distance: Annotated[
+        float | None, typer.Option(min=0, max=2, help="Nothing farther than this.")
+    ] = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """The closest matches of a picture, with their distances (0 = identical)."""
+    from cli.search import search as run
+
+    raise typer.Exit(run(context.obj, image, k, under, max_distance, as_json=json))
+
+
+@app.command()
+def verify(
+    context: Context,
+    *,
+    content: Annotated[bool, typer.Option("--content", help="Hash every file again.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Compare index and disk, change nothing; exit code 1 if they differ."""
+    from cli.verify import verify as run
+
+    raise typer.Exit(run(context.obj, content=content, as_json=json))
+
+
+@app.command()
+def status(context: Context, *, json: JsonOption = False) -> None:
+    """What the daemon is doing; what is indexed, rejected, held."""
+    from cli.status import status as run
+
+    raise typer.Exit(run(context.obj, as_json=json))
+
+
+@app.command()
+def approve(context: Context, *, json: JsonOption = False) -> None:
+    """Release the deletions that are held back."""
+    from cli.orders import approve as run
+
+    raise typer.Exit(run(context.obj, as_json=json))
+
+
+@app.command()
+def adopt(context: Context, root: str, *, json: JsonOption = False) -> None:
+    """Accept what is mounted now as this root."""
+    from cli.orders import adopt as run
+
+    raise typer.Exit(run(context.obj, root, as_json=json))
+
+
+@app.command()
+def forget(
+    context: Context,
+    root: Annotated[str | None, typer.Argument(help="The root's name.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every root.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Delete the rows of a root; the files stay."""
+    if (root is None) != everything:
+        raise typer.BadParameter("name one root, or say --all", param_hint="ROOT")
+    from cli.orders import forget as run
+
+    raise typer.Exit(run(context.obj, root, as_json=json))
+
+
+def main() -> None:
+    """The console script: errors become sentences and exit codes here and nowhere else."""
+    try:
+        app()
+    except AppError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

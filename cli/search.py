@@ -1,0 +1,85 @@
+"""`lookalike search`: the closest matches of a picture."""
+
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cli.output import print_json, print_table, say
+from core.bootstrap import NothingIndexed, open_database, open_decoder, open_search
+from core.config import load_config
+from core.errors import AppError, ImageError
+from core.index import Answer
+from core.paths import parse_under
+from core.records import Place
+
+
+def search(
+    config_file: Path,
+    image: Path,
+    k: int,
+    under: str | None,
+    max_distance: float | None,
+    *,
+    as_json: bool,
+) -> int:
+    """The exit code."""
+    config = load_config(config_file)
+    scope = parse_under(under) if under is not None else None
+    data = _read(image, config.images.max_megabytes)
+    database = open_database(config, writable=False)
+    with closing(database), closing(open_decoder(config, workers=1)) as decoder:
+        try:
+            index = open_search(config, database, decoder)
+        except NothingIndexed as nothing:
+            say(str(nothing))
+            if as_json:
+                print_json({"model": None, "matches": [], "timings_ms": {}})
+            return 0
+        try:
+            answer = index.search(data, k, scope, max_distance)
+        except ImageError as error:
+            raise AppError(f"{image} {error}.") from None
+    if index.name.startswith("colour-layout/") and config.model.name != "colour-layout":
+        say(f"Preview: compared by colour and layout only, not by {config.model.name}.")
+    if as_json:
+        print_json(document(answer))
+    elif answer.matches:
+        rows = [[f"{m.distance:.4f}", str(m.place), _copies(m.copies)] for m in answer.matches]
+        print_table(["distance", "picture", ""], rows)
+    else:
+        say("Nothing found.")
+    return 0
+
+
+def _read(image: Path, max_megabytes: float) -> bytes:
+    try:
+        with image.open("rb") as file:
+            data = file.read(int(max_megabytes * 1e6) + 1)
+    except OSError as error:
+        raise AppError(f"{image} cannot be read: {error.strerror}.") from None
+    if len(data) > max_megabytes * 1e6:
+        raise AppError(f"{image} is larger than images.max_megabytes = {max_megabytes:g}.")
+    return data
+
+
+def _copies(copies: tuple[Place, ...]) -> str:
+    return f"also {', '.join(map(str, copies))}" if copies else ""
+
+
+def document(answer: Answer) -> dict[str, Any]:
+    """The JSON of DESIGN section 5."""
+    return {
+        "model": answer.model,
+        "matches": [
+            {
+                "id": match.id,
+                "root": match.place.root,
+                "path": match.place.path,
+                "distance": match.distance,
+                "copies": [{"root": place.root, "path": place.path} for place in match.copies],
+            }
+            for match in answer.matches
+        ],
+        "timings_ms": asdict(answer.timings_ms),
+    }

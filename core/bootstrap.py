@@ -1,0 +1,108 @@
+"""Puts the parts together; the only module that knows every concrete class."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from core.config import Config
+from core.decoder import Decoder, DecoderPool
+from core.embedders import Embedder, parse_name
+from core.errors import AppError, ModelError
+from core.files import FileLock
+from core.images import Limits
+from core.index import ImageIndex
+from core.stores import Database
+
+SECOND_DAEMON = (
+    "Another daemon (process {pid}) keeps this index. Stop it first; `lookalike sync` asks it "
+    "to do the work."
+)
+
+
+class NothingIndexed(AppError):  # noqa: N818 - it reads as the sentence it is
+    """There is no index yet."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing is indexed yet: start the daemon, or run `lookalike sync`.")
+
+
+def open_database(config: Config, *, writable: bool) -> Database:
+    """Where the vectors live; only a writer creates it."""
+    from core.stores.lance import LanceDatabase
+
+    return LanceDatabase(Path(config.store_path), writable=writable)
+
+
+def writer_lock(config: Config) -> FileLock:
+    """Held by the one process that writes to the store, wherever its state folder is."""
+    return FileLock(config.store_path / "daemon.lock", SECOND_DAEMON)
+
+
+def open_decoder(config: Config, *, workers: int) -> Decoder:
+    """Decoding in processes apart; `workers` pictures at a time."""
+    limits = Limits(config.images.max_megapixels, config.images.max_megabytes)
+    return DecoderPool(limits, workers=workers)
+
+
+def decoder_version(config: Config) -> str:
+    """What a rejection depends on beside the file: another version is worth another try."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("pillow", "pillow-heif"))
+    images = config.images
+    return f"1, {libraries}, {images.max_megapixels:g} MP, {images.max_megabytes:g} MB"
+
+
+def open_embedder(config: Config) -> Embedder:
+    """The configured model. WeightsMissing (a ModelError) if its weights cannot be had now;
+    ConfigError if they do not fit."""
+    if config.model.name == "colour-layout":
+        return open_preview()
+    from core.embedders.dinov2 import open_embedder as open_timm
+
+    return open_timm(config.model.name, config.model.weights, config.model.device)
+
+
+def open_preview() -> Embedder:
+    """The weight-free stand-in."""
+    from core.embedders.colour_layout import ColourLayout
+
+    return ColourLayout()
+
+
+def open_named(config: Config, name: str) -> Embedder:
+    """The embedder that an index names; ModelError if this machine cannot provide it."""
+    if name == (preview := open_preview()).name:
+        return preview
+    try:
+        wanted = parse_name(name)
+    except ValueError:
+        raise ModelError(f"This version does not know the model {name} of the index.") from None
+    from core.embedders.dinov2 import open_embedder as open_timm
+
+    # `model.weights` belongs to `model.name`; another model's are found as if it were null.
+    weights = config.model.weights if wanted.model == config.model.name else None
+    embedder = open_timm(
+        wanted.model, weights, config.model.device, preprocessing=wanted.preprocessing
+    )
+    if embedder.name != name:
+        raise ModelError(
+            f"The index was made by {name}, and the weights here make {embedder.name}. "
+            "Use the weights that the daemon uses."
+        )
+    return embedder
+
+
+def open_search(config: Config, database: Database, decoder: Decoder) -> ImageIndex:
+    """The index that answers: searched with the embedder that it names, whatever is configured.
+
+    Raises NothingIndexed. The model is loaded at the first picture that needs it.
+    """
+    catalogue = database.catalogue()
+    if catalogue is None:
+        raise NothingIndexed
+    name = catalogue.serving
+    return ImageIndex(
+        name,
+        lambda: open_named(config, name),
+        database.vectors(name),
+        decoder,
+        list(config.roots),
+    )

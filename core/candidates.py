@@ -1,0 +1,52 @@
+"""Which files are pictures of ours: asked by the scan, the watcher, verify and doctor alike."""
+
+import os
+import re
+from collections.abc import Sequence
+
+from pathspec import GitIgnoreSpec
+
+from core.errors import ConfigError
+from core.images import SUFFIXES
+
+# Folders and files that file managers, downloads, editors and sync tools leave behind. Names that
+# begin with a dot need no line here: hidden names are always ignored.
+_NEVER = re.compile(
+    r"@eaDir|#recycle|#snapshot|lost\+found|\$RECYCLE\.BIN|System Volume Information|__MACOSX"
+    r"|Thumbs\.db|~\$.*|.*~|.*\.(part|partial|crdownload|download|tmp|temp|swp)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class Candidates:
+    """The one answer to "is this file ours?", by name alone."""
+
+    def __init__(self, ignore: Sequence[str] = ()) -> None:
+        """`ignore` holds gitignore patterns, relative to each root. ConfigError if one is none."""
+        try:
+            self._spec = GitIgnoreSpec.from_lines(ignore) if ignore else None
+        except ValueError as error:
+            raise ConfigError(f"ignore: {error}") from None
+
+    def ignored(self, relative: bytes, *, is_dir: bool) -> bool:
+        """Whether the entry itself is ignored; the caller has pruned the folders above it."""
+        name = os.fsdecode(relative.rpartition(b"/")[2])
+        if name.startswith(".") or _NEVER.fullmatch(name):
+            return True
+        if self._spec is None:
+            return False
+        return self._spec.match_file(os.fsdecode(relative) + "/" * is_dir)
+
+    def has_suffix(self, name: bytes) -> bool:
+        """Whether the name ends like a picture, in any case."""
+        return os.path.splitext(os.fsdecode(name))[1].lower() in SUFFIXES
+
+    def wanted(self, relative: bytes) -> bool:
+        """Whether a file at this path would be indexed: no part of it ignored, suffix known."""
+        parts = relative.split(b"/")
+        folders = (b"/".join(parts[:depth]) for depth in range(1, len(parts)))
+        return (
+            self.has_suffix(parts[-1])
+            and not any(self.ignored(folder, is_dir=True) for folder in folders)
+            and not self.ignored(relative, is_dir=False)
+        )

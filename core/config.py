@@ -1,0 +1,222 @@
+"""The configuration: read once, checked completely, then frozen and handed down in pieces."""
+
+import os
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from core.errors import ConfigError
+from core.paths import ROOT_NAME
+
+# These begin like an override and are none: each is read where it is used.
+_NO_OVERRIDES = {"CONFIG", "WEIGHTS", "WEB_PASSWORD", "WEB_TOKEN"}
+
+RootName = Annotated[str, StringConstraints(pattern=f"^{ROOT_NAME.pattern}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Images(_Section):
+    """Limits on what is decoded."""
+
+    max_megapixels: float = Field(default=200, gt=0)
+    max_megabytes: float = Field(default=200, gt=0, le=2000)
+
+
+class Model(_Section):
+    """Which model embeds, and where its weights are."""
+
+    name: str = Field(default="dinov2_vits14", min_length=1, pattern=r"^[\w.\-]+$")
+    weights: Path | None = None
+    fallback: Literal["colour-layout"] | None = "colour-layout"
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+
+
+class Watch(_Section):
+    """When a change is looked at, and when a deletion is doubted."""
+
+    settle_seconds: float = Field(default=1, gt=0, le=3600)
+    rescan_minutes: float = Field(default=30, gt=0)
+    hold_deletions_above: float = Field(default=0.05, ge=0, le=1)
+
+
+class Web(_Section):
+    """The page and the JSON API."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    allowed_hosts: tuple[str, ...] = ()
+    searches_per_minute: int = Field(default=60, ge=0)
+    originals: bool = False
+
+
+class Bot(_Section):
+    """Where and for whom the Discord bot answers."""
+
+    channels: tuple[int, ...] = ()
+    results: int = Field(default=5, ge=1, le=10)
+    guilds: tuple[int, ...] = ()
+    users: tuple[int, ...] = ()
+
+
+class Log(_Section):
+    """What the parts say while they work."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+class Config(_Section):
+    """Everything in config.yaml, with paths made absolute."""
+
+    roots: dict[RootName, Path] = Field(min_length=1)
+    ignore: tuple[str, ...] = ()
+    images: Images = Images()
+    model: Model = Model()
+    store: str = Field(default="lancedb:./var/index", pattern=r"^lancedb:.")
+    state: Path = Path("./var/state")
+    watch: Watch = Watch()
+    web: Web = Web()
+    bot: Bot = Bot()
+    log: Log = Log()
+
+    @property
+    def store_path(self) -> Path:
+        """The folder of an embedded store."""
+        return Path(self.store.removeprefix("lancedb:"))
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key written twice: YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' stands twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def load_config(file: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in `file`, overridden from the environment.
+
+    Raises ConfigError with every problem, one a line, each with its YAML path.
+    """
+    try:
+        document = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"There is no configuration at {file}. Name one with --config or LOOKALIKE_CONFIG."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file} is no YAML: {error}") from None
+    if not isinstance(document, dict | None):
+        raise ConfigError(f"{file} must hold settings such as 'roots:', not {document!r:.40}.")
+    problems: list[str] = []
+    values = _override(document or {}, environ, problems)
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems += [_sentence(detail) for detail in error.errors()]
+        raise ConfigError(_message(file, problems)) from None
+    config = _absolute(config, file.absolute().parent)
+    problems += _path_problems(config)
+    if problems:
+        raise ConfigError(_message(file, problems))
+    return config
+
+
+def _message(file: Path, problems: list[str]) -> str:
+    return "\n".join([f"{file} cannot be used:", *(f"  {problem}" for problem in problems)])
+
+
+def _sentence(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"] if part != "[key]") or "the file"
+    if detail["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting"
+    if "[key]" in detail["loc"]:
+        return f"{where}: a root's name must match {ROOT_NAME.pattern}"
+    text = str(detail["msg"])
+    return f"{where}: {text[:1].lower()}{text[1:]}, not {detail['input']!r}"
+
+
+def _override(
+    document: dict[str, Any], environ: Mapping[str, str], problems: list[str]
+) -> dict[str, Any]:
+    """LOOKALIKE_MODEL__DEVICE=cpu is model.device: cpu; the value is read as YAML."""
+    values = dict(document)
+    for name, text in sorted(environ.items()):
+        key = name.removeprefix("LOOKALIKE_")
+        if key == name or key.removesuffix("_FILE") in _NO_OVERRIDES:
+            continue
+        section, *rest = key.lower().split("__")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        for part in reversed(rest):
+            value = {part: value}
+        if rest and isinstance(values.get(section), dict):
+            value = values[section] | value
+        if section not in Config.model_fields:
+            problems.append(f"{name}: there is no such setting")
+        else:
+            values[section] = value
+    return values
+
+
+def _absolute(config: Config, base: Path) -> Config:
+    def fix(path: Path) -> Path:
+        # normpath, not resolve: a root that is a link to elsewhere stays what the user named.
+        return Path(os.path.normpath(base / path.expanduser()))
+
+    weights = config.model.weights
+    return config.model_copy(
+        update={
+            "roots": {name: fix(path) for name, path in config.roots.items()},
+            "state": fix(config.state),
+            "store": f"lancedb:{fix(config.store_path)}",
+            "model": config.model.model_copy(update={"weights": weights and fix(weights)}),
+        }
+    )
+
+
+def _path_problems(config: Config) -> list[str]:
+    """Roots, store and state must lie apart: we never write below a root, nor index a row twice."""
+    roots = {name: path.resolve() for name, path in config.roots.items()}
+    ours = {"store": config.store_path.resolve(), "state": config.state.resolve()}
+    problems = [
+        f"roots.{name}: {path} lies inside roots.{other}"
+        for name, path in roots.items()
+        for other, parent in roots.items()
+        if name != other and (parent in path.parents or (path == parent and name > other))
+    ]
+    problems += [
+        f"{setting}: {path} lies inside roots.{name}; nothing is ever written below a root"
+        for setting, path in ours.items()
+        for name, root in roots.items()
+        if root == path or root in path.parents
+    ]
+    return problems
+
+
+def read_secret(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The secret in NAME, or in the file that NAME_FILE names; None where neither is set."""
+    if value := environ.get(name):
+        return value
+    file = environ.get(f"{name}_FILE")
+    if not file:
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name}_FILE: {file} cannot be read: {error}.") from None

@@ -1,0 +1,31 @@
+"""Every error a person may see is an AppError whose text is a sentence they can act on."""
+
+
+class AppError(Exception):
+    """What was asked could not be done; the message says why and what to do."""
+
+    exit_code = 1
+
+
+class UsageError(AppError):
+    """The request itself is malformed (a folder named '..', k = 0)."""
+
+    exit_code = 2
+
+
+class ConfigError(AppError):
+    """The configuration cannot work; carries every problem found, one a line."""
+
+    exit_code = 78
+
+
+class ImageError(AppError):
+    """These bytes are no picture we can index; the message is the reason, without a file name."""
+
+
+class ModelError(AppError):
+    """The model or its weights cannot be had or do not fit."""
+
+
+class StoreError(AppError):
+    """The index cannot be read or written at the moment."""

@@ -1,0 +1,149 @@
+"""The noun of Lookalike: an embedder and a vector store behind one door."""
+
+import hashlib
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.decoder import Decoder
+from core.embedders import Embedder
+from core.errors import UsageError
+from core.records import Hit, ImageRecord, IndexedStamp, Match, Place, Vector
+from core.stores import VectorStore
+
+MOST_MATCHES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of an answer went, in milliseconds."""
+
+    decode: float
+    embed: float
+    search: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The closest pictures to a query, nearest first, and by which model."""
+
+    model: str
+    matches: list[Match]
+    timings_ms: Timings
+
+
+class ImageIndex:
+    """add, remove, search, stamps; one embedder's rows."""
+
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Embedder],
+        store: VectorStore,
+        decoder: Decoder,
+        roots: Sequence[str],
+    ) -> None:
+        """`name` is the embedder's; `load` is called once, when a picture must be embedded.
+        Searches see rows of `roots` only."""
+        self.name = name
+        self.store = store
+        self._load = load
+        self._decoder = decoder
+        self._scope = [Place(root, "") for root in roots]
+        self._embedder: Embedder | None = None
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model, loaded at first use."""
+        if self._embedder is None:
+            self._embedder = self._load()
+        return self._embedder
+
+    def add(self, records: Sequence[ImageRecord]) -> None:
+        """Write rows; idempotent."""
+        self.store.upsert(records)
+
+    def remove(self, places: Collection[Place]) -> None:
+        """Delete rows; idempotent."""
+        self.store.delete([place.id for place in places])
+
+    def stamps(self, under: Sequence[Place] | None = None) -> Mapping[Place, IndexedStamp]:
+        """What is indexed, of every root, at and below `under`."""
+        return self.store.stamps(under)
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(n, height, width, 3) prepared pixels -> (n, dim) unit vectors."""
+        return self.embedder.embed(pixels)
+
+    def search(
+        self,
+        image: bytes,
+        k: int = 10,
+        under: Place | None = None,
+        max_distance: float | None = None,
+    ) -> Answer:
+        """The k pictures closest to an image file's bytes.
+
+        Bytes that are indexed are answered by their stored vector: distance 0, no forward pass.
+        Raises ImageError if the bytes are no picture, UsageError on a wrong k or distance.
+        """
+        if not 1 <= k <= MOST_MATCHES:
+            raise UsageError(f"k must be from 1 to {MOST_MATCHES}, not {k}.")
+        if max_distance is not None and not 0 <= max_distance <= 2:
+            raise UsageError(f"The distance must be from 0 to 2, not {max_distance}.")
+        started = time.perf_counter()
+        digest = hashlib.sha256(image).hexdigest()
+        vector = self.store.find_vectors([digest]).get(digest)
+        looked_up = time.perf_counter()
+        decoded = embedded = looked_up
+        if vector is None:
+            embedder = self.embedder
+            loaded = time.perf_counter()  # loading the model is no part of an answer's cost
+            started += loaded - looked_up
+            looked_up = loaded
+            picture = self._decoder.decode(image, embedder.preprocessing)
+            decoded = time.perf_counter()
+            vector = embedder.embed(picture.pixels[None])[0]
+            embedded = time.perf_counter()
+        matches = self._matches(vector, k, under, max_distance)
+        done = time.perf_counter()
+        timings = Timings(
+            decode=_ms(decoded - looked_up),
+            embed=_ms(embedded - decoded),
+            search=_ms(done - started - (embedded - looked_up)),
+        )
+        return Answer(self.name, matches, timings)
+
+    def _matches(
+        self, vector: Vector, k: int, under: Place | None, max_distance: float | None
+    ) -> list[Match]:
+        scope = [under] if under is not None else self._scope
+        scope = [place for place in scope if any(root.covers(place) for root in self._scope)]
+        if not scope:
+            return []
+        limit = k
+        while True:
+            hits = self.store.search(vector, limit, scope)
+            nearest: dict[str, Hit] = {}
+            for hit in hits:
+                if max_distance is None or hit.distance <= max_distance:
+                    nearest.setdefault(hit.digest, hit)
+            # Copies of one picture fill the list without adding a match: look further.
+            beyond = bool(hits) and max_distance is not None and hits[-1].distance > max_distance
+            if len(nearest) >= k or len(hits) < limit or beyond:
+                break
+            limit *= 4
+        kept = list(nearest.values())[:k]
+        places = self.store.locate([hit.digest for hit in kept], scope)
+        matches = []
+        for hit in kept:
+            first, *copies = places.get(hit.digest) or [hit.place]
+            matches.append(Match(first.id, first, hit.digest, hit.distance, tuple(copies)))
+        return matches
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -1,0 +1,79 @@
+"""What a person orders of the writer, be it a running daemon or the command line itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from core.errors import AppError, UsageError
+from core.paths import path_text
+from core.records import Place
+from core.state import Progress
+from daemon.control import Document, Request
+from daemon.engine import Engine
+from daemon.sync import SyncReport
+
+Tell = Callable[[Document], None]
+
+
+def execute(engine: Engine, command: str, arguments: Document, tell: Tell) -> Document:
+    """Do it, and say how it went. AppError says why not."""
+
+    def listener(progress: Progress) -> None:
+        tell(
+            {
+                "done": progress.done,
+                "total": progress.total,
+                "per_second": progress.per_second,
+                "seconds_left": progress.seconds_left,
+            }
+        )
+
+    match command, arguments:
+        case "sync", {"paths": list(paths)}:
+            places = [engine_place(engine, Path(path)) for path in paths] or engine.everything
+            return _document(engine.sync_to_the_end(places, listener))
+        case "approve", _:
+            return _document(engine.approve())
+        case "adopt", {"root": str(root)}:
+            engine.adopt(root)
+            return _document(engine.sync_to_the_end([Place(root, "")], listener))
+        case "forget", {"root": str(root)}:
+            return {"forgotten": engine.forget(root)}
+        case "forget", {"all": True}:
+            return {"forgotten": engine.forget(None)}
+    raise UsageError(f"The daemon knows no command '{command}' with these arguments.")
+
+
+def carry_out(engine: Engine, request: Request) -> list[Place]:
+    """The same for a client; returns the places dealt with."""
+    try:
+        request.finish(execute(engine, request.command, request.arguments, request.tell))
+    except AppError as error:
+        request.fail(error)
+    except BaseException:
+        request.fail(AppError("It failed unexpectedly; the daemon's log says more."))
+        raise
+    return engine.everything if request.command == "sync" else []
+
+
+def engine_place(engine: Engine, path: Path) -> Place:
+    """The place of an absolute path; UsageError if it lies below no root."""
+    for root, folder in engine.config.roots.items():
+        for spelling in (folder, folder.resolve()):
+            if path == spelling or spelling in path.parents:
+                relative = path.relative_to(spelling)
+                return Place(root, "" if relative == Path() else path_text(str(relative)))
+    folders = ", ".join(str(folder) for folder in engine.config.roots.values())
+    raise UsageError(f"{path} lies below no root; the roots are {folders}.")
+
+
+def _document(report: SyncReport) -> Document:
+    return {
+        "written": report.written,
+        "embedded": report.embedded,
+        "deleted": report.deleted,
+        "unchanged": report.unchanged,
+        "failed": [[*place, reason] for place, reason in sorted(report.failed.items())]
+        + [[*place, "is still being written"] for place in sorted(report.again)],
+        "suspended": report.suspended,
+        "stopped": report.stopped,
+    }

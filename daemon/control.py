@@ -1,0 +1,147 @@
+"""Commands to a running daemon: a Unix socket, one JSON object a line, progress as lines."""
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import AppError
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_ADDRESS = 100  # bytes; the kernel takes 107
+_LONGEST_REQUEST = 1 << 20
+_CONNECT_SECONDS = 5
+
+Document = dict[str, Any]
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """The socket's address, through a link where the path is too long for the kernel."""
+    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
+        link = Path(folder) / "s"
+        link.symlink_to(path.parent.absolute(), target_is_directory=True)
+        yield str(link / path.name)
+
+
+@dataclass
+class Request:
+    """One command of one client; whoever carries it out calls `tell` and, at last, `finish`."""
+
+    command: str
+    arguments: Document
+    answers: "queue.SimpleQueue[Document]" = field(default_factory=queue.SimpleQueue)
+
+    def tell(self, progress: Document) -> None:
+        """A line of progress."""
+        self.answers.put({"progress": progress})
+
+    def finish(self, result: Document) -> None:
+        """The last line."""
+        self.answers.put({"result": result})
+
+    def fail(self, error: AppError) -> None:
+        """The last line, when it could not be done."""
+        self.answers.put({"error": str(error), "exit_code": error.exit_code})
+
+
+class ControlServer:
+    """Hands every command to `accept`, on a thread per client."""
+
+    def __init__(self, file: Path, accept: Callable[[Request], None]) -> None:
+        self._file = file
+        self._accept = accept
+        self._socket: socket.socket | None = None
+
+    def start(self) -> None:
+        """Listen; the daemon's lock is held, so a socket that lies there is a dead one."""
+        self._file.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with _short(self._file) as address:
+            listener.bind(address)
+        self._file.chmod(0o600)  # nobody can connect before listen()
+        listener.listen()
+        self._socket = listener
+        threading.Thread(target=self._listen, args=(listener,), name="control", daemon=True).start()
+
+    def stop(self) -> None:
+        """Idempotent."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+            self._socket = None
+            self._file.unlink(missing_ok=True)
+
+    def _listen(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return  # stopped
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError), client.makefile("rwb") as stream:
+            try:
+                document = json.loads(stream.readline(_LONGEST_REQUEST))
+                request = Request(str(document.pop("command")), document)
+            except (ValueError, KeyError, AttributeError, TypeError):
+                _send(stream, {"error": "This is no command.", "exit_code": 2})
+                return
+            self._accept(request)
+            while True:
+                answer = request.answers.get()
+                _send(stream, answer)
+                if "progress" not in answer:
+                    return
+
+
+def _send(stream: Any, document: Document) -> None:
+    stream.write(json.dumps(document).encode() + b"\n")
+    stream.flush()
+
+
+def ask_daemon(
+    file: Path, command: str, arguments: Document, progress: Callable[[Document], None]
+) -> Document | None:
+    """What the running daemon answers; None where no daemon runs. AppError if it refuses."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with connection:
+        connection.settimeout(_CONNECT_SECONDS)
+        try:
+            with _short(file) as address:
+                connection.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        except OSError as error:
+            raise AppError(
+                f"The daemon's socket {file} cannot be reached: {error.strerror or error}. "
+                "Run the command as the daemon's user."
+            ) from None
+        connection.settimeout(None)
+        with connection.makefile("rwb") as stream:
+            _send(stream, {"command": command, **arguments})
+            for line in stream:
+                answer = json.loads(line)
+                if "progress" in answer:
+                    progress(answer["progress"])
+                elif "error" in answer:
+                    failure = AppError(answer["error"])
+                    failure.exit_code = answer["exit_code"]
+                    raise failure
+                else:
+                    return dict(answer["result"])
+    raise AppError("The daemon stopped before it was done; what it did so far is kept.")

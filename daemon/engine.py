@@ -1,0 +1,305 @@
+"""The one writer of an index: everything that changes it, for the daemon and the command line."""
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection
+from types import TracebackType
+
+from core.bootstrap import (
+    SECOND_DAEMON,
+    decoder_version,
+    open_database,
+    open_decoder,
+    open_embedder,
+    open_named,
+    open_preview,
+    writer_lock,
+)
+from core.candidates import Candidates
+from core.config import Config
+from core.embedders import Embedder
+from core.errors import AppError, UsageError
+from core.files import FileLock
+from core.index import ImageIndex
+from core.records import Place
+from core.state import read_rejections, write_rejections
+from daemon.board import Board, Work
+from daemon.counters import EmbeddedTotal
+from daemon.holds import Holds
+from daemon.ingest import Ingest
+from daemon.job import Job, Listener
+from daemon.mirrors import Mirrors
+from daemon.recent import RecentlyDeleted
+from daemon.roots import Roots
+from daemon.scanner import Scanner
+from daemon.sync import SyncReport, SyncService
+
+logger = logging.getLogger(__name__)
+
+Urgent = Callable[[], list[Place]]
+LONGEST_SETTLE_SECONDS = 30
+
+
+class Engine:
+    """Holds the lock, the store, the model and the notes; used by one thread."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.stop = threading.Event()
+        folder = config.state / "daemon"
+        self._locks = [FileLock(folder / "lock", SECOND_DAEMON), writer_lock(config)]
+        try:
+            for lock in self._locks:
+                lock.acquire()
+            self._open(config)
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _open(self, config: Config) -> None:
+        folder = config.state / "daemon"
+        self._database = open_database(config, writable=True)
+        self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
+        self._decoder = open_decoder(config, workers=self._workers)
+        self.candidates = Candidates(config.ignore)
+        self.roots = Roots(config.roots, folder / "roots.json")
+        self.holds = Holds(folder / "held.json", config.watch.hold_deletions_above)
+        self._never_holds = Holds(folder / "held-while-building.json", 1)
+        self._recent = RecentlyDeleted(folder / "recent.sqlite")
+        self._rejections = read_rejections(folder)
+        self._saved_rejections = dict(self._rejections)
+        self.board = Board(folder, dict.fromkeys(config.roots, 0), self._database.address)
+        self.board.start()
+        self.mirrors = Mirrors(
+            config,
+            self._database,
+            open_configured=open_embedder,
+            open_named=open_named,
+            open_preview=open_preview,
+        )
+        self._services: dict[str, SyncService] = {}
+
+    def open_model(self) -> None:
+        """Choose and load the model; takes seconds."""
+        self.mirrors.open()
+        self._total = EmbeddedTotal(
+            self.config.state / "daemon" / "embedded.json", self.mirrors.catalogue.created
+        )
+        self.board.embedded_total = self._total.count
+        self.refresh()
+
+    def close(self) -> None:
+        """Idempotent; the locks go last."""
+        self._decoder.close()
+        self._recent.close()
+        self._database.close()
+        self.board.stop()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        for lock in reversed(self._locks):
+            lock.release()
+
+    def abandon(self) -> None:
+        """From any thread: give up what is being decoded, so that close() need not wait."""
+        self.stop.set()
+        self._decoder.close()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ---- the verb ---------------------------------------------------------------------------
+
+    @property
+    def everything(self) -> list[Place]:
+        """Every root."""
+        return [Place(root, "") for root in self.config.roots]
+
+    def sync(
+        self,
+        places: Collection[Place],
+        *,
+        settled: bool = True,
+        listener: Listener | None = None,
+        urgent: Urgent | None = None,
+    ) -> SyncReport:
+        """SyncService.sync on the index that answers."""
+        if self.mirrors.serving is None:
+            roots = {place.root for place in places}
+            return SyncReport(suspended={r: str(self.root_problem(r)) for r in roots})
+        job = Job(self.board, self._total, self.stop, listener=listener, urgent=urgent)
+        service = self._service(self.mirrors.serving, self.holds)
+        try:
+            report = service.sync(places, job, settled=settled)
+            self.board.skipped |= report.skipped
+            self.refresh()
+        except (OSError, sqlite3.Error) as error:
+            raise _state_error(self.config, error) from error
+        finally:
+            if urgent:
+                self.board.work = Work()
+        return report
+
+    def root_problem(self, root: str) -> str | None:
+        """Why the root is left alone; None if it is healthy and the model is there."""
+        if self.mirrors.serving is None:
+            return self.mirrors.problem or "The model of this index cannot be loaded."
+        return self._service(self.mirrors.serving, self.holds).root_problem(root)
+
+    def sync_to_the_end(self, places: Collection[Place], listener: Listener) -> SyncReport:
+        """As a person asks for it: also waits for files that are just being written."""
+        deadline = time.monotonic() + LONGEST_SETTLE_SECONDS
+        report = self.sync(places, settled=False, listener=listener, urgent=list)
+        while report.again and time.monotonic() < deadline and not self.stop.is_set():
+            self.stop.wait(min(1.0, self.config.watch.settle_seconds / 4))
+            later = self.sync(report.again, settled=False, listener=listener, urgent=list)
+            report.again = later.again
+            report.failed |= later.failed
+            report.suspended |= later.suspended
+            for count in ("written", "embedded", "deleted", "unchanged"):
+                setattr(report, count, getattr(report, count) + getattr(later, count))
+        if set(self.everything) <= set(places) and not report.stopped:
+            self.board.last_scan_seconds = time.time()
+        return report
+
+    def build(self, listener: Listener | None, urgent: Urgent) -> bool:
+        """Go on with the index being built, and switch to it once it equals the disk."""
+        assert self.mirrors.building is not None
+        job = Job(self.board, self._total, self.stop, listener=listener, urgent=urgent)
+        service = self._service(self.mirrors.building, self._never_holds)
+        try:
+            report = service.sync(self.everything, job)
+        except (OSError, sqlite3.Error) as error:
+            raise _state_error(self.config, error) from error
+        finally:
+            self.board.work = Work()
+        if report.stopped or report.suspended or report.again or report.failed:
+            return False
+        self.mirrors.switch()
+        self._services.clear()
+        self.refresh()
+        return True
+
+    def _service(self, embedder: Embedder, holds: Holds) -> SyncService:
+        if embedder.name not in self._services:
+            index = ImageIndex(
+                embedder.name,
+                lambda: embedder,
+                self._database.vectors(embedder.name, embedder.dim),
+                self._decoder,
+                list(self.config.roots),
+            )
+            ingest = Ingest(
+                index,
+                self._decoder,
+                self.config.roots,
+                self._recent,
+                max_megabytes=self.config.images.max_megabytes,
+                workers=self._workers,
+            )
+            self._services[embedder.name] = SyncService(
+                index,
+                ingest,
+                {r: Scanner(r, path, self.candidates) for r, path in self.config.roots.items()},
+                roots=self.roots,
+                holds=holds,
+                recent=self._recent,
+                rejections=self._rejections,
+                decoder_version=decoder_version(self.config),
+                settle_seconds=self.config.watch.settle_seconds,
+            )
+        return self._services[embedder.name]
+
+    # ---- what a person may order ------------------------------------------------------------
+
+    def approve(self) -> SyncReport:
+        """Release what is held."""
+        return self.sync(self.holds.approve())
+
+    def adopt(self, root: str) -> None:
+        """Accept the folder that is there now as the root."""
+        if root not in self.config.roots:
+            raise UsageError(
+                f"There is no root '{root}'; there are: {', '.join(self.config.roots)}."
+            )
+        try:
+            self.roots.adopt(root)
+        except OSError as error:
+            folder = self.config.roots[root]
+            raise AppError(f"{folder} cannot be adopted: {error.strerror}.") from None
+
+    def forget(self, root: str | None) -> int:
+        """Delete the rows of a root (None: of all), and what is remembered of deleted rows."""
+        store = self._database.vectors(self.mirrors.catalogue.serving)
+        known = store.roots()
+        if root is not None and root not in known and root not in self.config.roots:
+            raise UsageError(f"No root '{root}' is configured or indexed.")
+        stores = [store]
+        if building := self.mirrors.catalogue.building:
+            stores.append(self._database.vectors(building))
+        for each in stores:
+            for name in [root] if root is not None else list(each.roots()):
+                each.delete([place.id for place in each.stamps([Place(name, "")])])
+                self.holds.forget(name)
+        self._recent.forget()
+        for place in [p for p in self._rejections if root in (None, p.root)]:
+            del self._rejections[place]
+        store.maintain()
+        self.refresh()
+        return sum(known.values()) if root is None else known.get(root, 0)
+
+    # ---- housekeeping -----------------------------------------------------------------------
+
+    def maintain(self) -> None:
+        """At quiet times."""
+        self._recent.prune()
+        for service in self._services.values():
+            service.index.store.maintain()
+
+    def refresh(self) -> None:
+        """Count again what the status shows; keep the notes."""
+        board, catalogue = self.board, self.mirrors.catalogue
+        indexed = self._database.vectors(catalogue.serving).roots()
+        board.model = catalogue.serving
+        board.indexed = {root: indexed.get(root, 0) for root in self.config.roots}
+        board.rejected = len(self._rejections)
+        board.held = len(self.holds)
+        board.problem("model", self.mirrors.problem)
+        foreign = sorted(indexed.keys() - self.config.roots.keys())
+        board.problem("foreign roots", _foreign_sentence(foreign) if foreign else None)
+        board.problem(
+            "held",
+            f"{board.held} deletions are held back; if they are right, run: lookalike approve"
+            if board.held
+            else None,
+        )
+        if self._rejections != self._saved_rejections:
+            write_rejections(self.config.state / "daemon", self._rejections)
+            self._saved_rejections = dict(self._rejections)
+        board.moved()
+
+
+def _foreign_sentence(roots: list[str]) -> str:
+    names = ", ".join(roots)
+    return (
+        f"No longer configured, kept and not searched: {names}. "
+        f"To delete their rows, run: lookalike forget {roots[0]}"
+    )
+
+
+def _state_error(config: Config, error: Exception) -> AppError:
+    return AppError(
+        f"A file of the daemon below {config.state} could not be used ({error}). "
+        "Check the free space and the permissions; nothing is lost."
+    )

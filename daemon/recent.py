@@ -1,0 +1,93 @@
+"""Vectors of rows lately deleted, so that a file moved out and back costs no embedding.
+
+Not a record of what is indexed: it may be lost at any time, which costs work and nothing else.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.records import Vector
+
+KEEP_SECONDS = 30 * 24 * 3600
+MAX_BYTES = 1 << 30
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS recent (
+    embedder TEXT, digest TEXT, deleted_seconds REAL, vector BLOB, thumbnail BLOB,
+    PRIMARY KEY (embedder, digest)
+) WITHOUT ROWID
+"""
+
+
+class RecentlyDeleted:
+    """Vector and thumbnail by embedder and content, 30 days, at most 1 GiB. Used by one thread."""
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._clock = clock
+        self._max_bytes = max_bytes
+        try:
+            self._database = self._open(file)
+        except sqlite3.DatabaseError:  # damaged: start again, that is what it is for
+            file.unlink(missing_ok=True)
+            self._database = self._open(file)
+
+    @staticmethod
+    def _open(file: Path) -> sqlite3.Connection:
+        database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=OFF")  # a power cut may cost it
+        database.execute(_SCHEMA)
+        return database
+
+    def keep(self, embedder: str, rows: Iterable[tuple[str, Vector, bytes | None]]) -> None:
+        """Remember (digest, vector, thumbnail) of rows about to be deleted."""
+        now = self._clock()
+        self._database.executemany(
+            "INSERT OR REPLACE INTO recent VALUES (?, ?, ?, ?, ?)",
+            ((embedder, digest, now, v.tobytes(), thumbnail) for digest, v, thumbnail in rows),
+        )
+
+    def find(self, embedder: str, digests: Sequence[str]) -> dict[str, tuple[Vector, bytes | None]]:
+        """What is remembered of these contents."""
+        marks = ",".join("?" * len(digests))
+        query = (
+            f"SELECT digest, vector, thumbnail FROM recent WHERE embedder=? AND digest IN ({marks})"
+        )
+        rows = self._database.execute(query, (embedder, *digests))
+        return {digest: (np.frombuffer(v, np.float32), thumb) for digest, v, thumb in rows}
+
+    def prune(self) -> None:
+        """Forget what is too old or too much."""
+        self._database.execute(
+            "DELETE FROM recent WHERE deleted_seconds < ?", (self._clock() - KEEP_SECONDS,)
+        )
+        while (excess := self._size_bytes() - self._max_bytes) > 0:
+            rows = max(1, excess // 16384)
+            self._database.execute(
+                "DELETE FROM recent WHERE (embedder, digest) IN "
+                "(SELECT embedder, digest FROM recent ORDER BY deleted_seconds LIMIT ?)",
+                (rows,),
+            )
+
+    def _size_bytes(self) -> int:
+        query = "SELECT total(length(vector) + coalesce(length(thumbnail), 0)) FROM recent"
+        return int(self._database.execute(query).fetchone()[0])
+
+    def forget(self) -> None:
+        """Empty it: a person asked that pictures be forgotten."""
+        self._database.execute("DELETE FROM recent")
+        self._database.execute("VACUUM")
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._database.close()

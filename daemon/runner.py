@@ -1,0 +1,30 @@
+"""Runs the daemon as a process: signals, logging, exit code."""
+
+import signal
+import sys
+from types import FrameType
+
+from core.config import Config
+from core.errors import AppError
+from core.logs import set_up_logging
+from daemon.progress import ProgressBar
+from daemon.service import Daemon
+
+
+def run(config: Config) -> int:
+    """Until SIGTERM or SIGINT; returns the exit code."""
+    set_up_logging(config.log)
+    try:
+        with ProgressBar() as bar:
+            daemon = Daemon(config, listener=bar if bar.visible else None)
+
+            def stop(_signal: int, _frame: FrameType | None) -> None:
+                daemon.stop()
+
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, stop)
+            daemon.run()
+    except AppError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0

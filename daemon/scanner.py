@@ -1,0 +1,127 @@
+"""What is on the disk: a walk that tells "absent" from "could not be seen"."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.candidates import Candidates
+from core.paths import path_bytes, path_text
+from core.records import FileStamp, Place
+
+# Only these say that a path is not there. EACCES, EIO, ESTALE and the rest say that we cannot know.
+ABSENT = {errno.ENOENT, errno.ENOTDIR}
+
+
+def file_stamp(status: os.stat_result) -> FileStamp:
+    """The part of an lstat that tells one content of a file from another."""
+    return FileStamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+@dataclass
+class Findings:
+    """What a walk noticed beside the candidates."""
+
+    unknown: dict[Place, str] = field(default_factory=dict)
+    """Places that could not be seen, and why: nothing at or below them may be called absent."""
+    skipped: int = 0
+    """Regular files, not ignored, without a picture's suffix."""
+
+
+class Scanner:
+    """Looks at one root; follows no symlink, opens no file."""
+
+    def __init__(self, root: str, folder: Path, candidates: Candidates) -> None:
+        self.root = root
+        self.folder = folder
+        self._base = os.fsencode(folder)
+        self._candidates = candidates
+
+    def look(self, place: Place, findings: Findings) -> Iterator[tuple[Place, FileStamp]]:
+        """Every candidate at and below `place`, with its stamp."""
+        relative = path_bytes(place.path)
+        try:
+            status = self._lstat_beneath(relative)
+        except OSError as error:
+            if error.errno not in ABSENT:
+                findings.unknown[place] = str(error.strerror)
+            return
+        if relative and self._below_ignored(relative, is_dir=stat.S_ISDIR(status.st_mode)):
+            return
+        if stat.S_ISDIR(status.st_mode):
+            yield from self._walk(relative, findings)
+        elif stat.S_ISREG(status.st_mode):
+            if self._candidates.has_suffix(relative):
+                yield place, file_stamp(status)
+            else:
+                findings.skipped += 1
+
+    def is_absent(self, place: Place) -> bool:
+        """Positive evidence that no candidate is at `place`; OSError if it cannot be known."""
+        relative = path_bytes(place.path)
+        try:
+            status = self._lstat_beneath(relative)
+        except OSError as error:
+            if error.errno in ABSENT:
+                return True
+            raise
+        return not stat.S_ISREG(status.st_mode) or not self._candidates.wanted(relative)
+
+    def _lstat_beneath(self, relative: bytes) -> os.stat_result:
+        """lstat, where a symlink in place of a folder on the way counts as "not there"."""
+        path = self._base
+        parts = [part for part in relative.split(b"/") if part]
+        for part in parts[:-1]:
+            path = os.path.join(path, part)
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        # The root itself may be a link: the user named it.
+        return os.lstat(os.path.join(path, parts[-1])) if parts else os.stat(path)
+
+    def _below_ignored(self, relative: bytes, *, is_dir: bool) -> bool:
+        parts = relative.split(b"/")
+        return any(
+            self._candidates.ignored(b"/".join(parts[:depth]), is_dir=is_dir or depth < len(parts))
+            for depth in range(1, len(parts) + 1)
+        )
+
+    def _walk(self, top: bytes, findings: Findings) -> Iterator[tuple[Place, FileStamp]]:
+        folders = [top]  # a list, not recursion: a tree may be deeper than Python's stack
+        while folders:
+            folder = folders.pop()
+            text = path_text(folder)
+            try:
+                entries = os.scandir(os.path.join(self._base, folder))
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    findings.unknown[Place(self.root, text)] = str(error.strerror)
+                continue
+            prefix, text_prefix = (folder + b"/", text + "/") if folder else (b"", "")
+            with entries:
+                while True:
+                    try:
+                        entry = next(entries, None)
+                    except OSError as error:  # the listing broke off: what follows is unknown
+                        findings.unknown[Place(self.root, text)] = str(error.strerror)
+                        break
+                    if entry is None:
+                        break
+                    name = entry.name
+                    place = Place(self.root, text_prefix + path_text(name))
+                    try:
+                        if entry.is_dir(follow_symlinks=False):
+                            if not self._candidates.ignored(prefix + name, is_dir=True):
+                                folders.append(prefix + name)
+                        elif not entry.is_file(follow_symlinks=False) or self._candidates.ignored(
+                            prefix + name, is_dir=False
+                        ):
+                            continue
+                        elif self._candidates.has_suffix(name):
+                            yield place, file_stamp(entry.stat(follow_symlinks=False))
+                        else:
+                            findings.skipped += 1
+                    except OSError as error:
+                        if error.errno not in ABSENT:
+                            findings.unknown[place] = str(error.strerror)

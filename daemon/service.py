@@ -1,0 +1,282 @@
+"""The daemon: one loop in which every reason to act ends in Engine.sync."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from core.config import Config
+from core.errors import AppError, ConfigError
+from core.records import Place
+from core.state import Progress
+from daemon.commands import carry_out
+from daemon.control import ControlServer, Request
+from daemon.engine import Engine
+from daemon.hints import Hints
+from daemon.job import Listener
+from daemon.reader import COARSEST_TICK_SECONDS
+from daemon.sync import SyncReport
+from daemon.watcher import Watcher
+
+logger = logging.getLogger(__name__)
+
+HEALTH_SECONDS = 1.0
+FAILED_AGAIN_SECONDS = 60
+LONGEST_BACKOFF_SECONDS = 60
+SCAN_WITHOUT_EVENTS_SECONDS = 300
+MAINTAIN_SECONDS = 300
+ARM_SECONDS = 60
+"""A tree whose folders are not all watched by then is scanned while the rest is being armed; the
+watcher asks for another look at every folder that it arms later."""
+STOP_SECONDS = 5
+LOG_SECONDS = 10
+
+
+class Daemon:
+    """Keeps the index equal to the folders until it is asked to stop."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        listener: Listener | None = None,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`listener` hears of progress (default: the log does); `ready` is called once watching."""
+        self._config = config
+        self._listener = listener or _LogProgress()
+        self._ready = ready
+        self._engine = Engine(config)
+        self._hints = Hints(config.watch.settle_seconds)
+        self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._control = ControlServer(config.state / "daemon" / "control.sock", self._receive)
+        self._watcher = Watcher(config.roots, self._hints, self._ignored)
+        self._backoff_seconds = 0.0
+        self._not_before = 0.0
+        self._next_scan = 0.0
+        self._next_health = 0.0
+        self._next_maintenance = time.monotonic() + MAINTAIN_SECONDS
+        self._failed: dict[Place, str] = {}
+
+    def stop(self) -> None:
+        """From any thread or signal handler: end soon, whatever is under way."""
+        self._engine.stop.set()
+        self._hints.wake()
+        timer = threading.Timer(STOP_SECONDS, self._engine.abandon)
+        timer.daemon = True
+        timer.start()
+
+    def run(self) -> None:
+        """Returns after stop(). AppError if it cannot start."""
+        engine = self._engine
+        try:
+            self._control.start()
+            engine.open_model()
+            self._watcher.start()
+            self._watcher.wait_armed(ARM_SECONDS)
+            self._ready()
+            logger.info("Watching %s", ", ".join(map(str, self._config.roots.values())))
+            while not engine.stop.is_set():
+                self._step()
+        finally:
+            self._watcher.stop()
+            self._control.stop()
+            engine.close()
+            logger.info("Stopped")
+
+    # ---- one turn of the loop ---------------------------------------------------------------
+
+    def _step(self) -> None:
+        try:
+            self._look_after()
+            if time.monotonic() < self._not_before:
+                self._serve_requests()
+                self._hints.wait(0.2)
+                return
+            self._urgent()
+            if time.monotonic() >= self._next_scan:
+                self._scan()
+            elif self._engine.mirrors.building:
+                self._build()
+            elif time.monotonic() >= self._next_maintenance and not self._hints.pending:
+                self._next_maintenance = time.monotonic() + MAINTAIN_SECONDS
+                self._engine.maintain()
+            else:
+                self._hints.wait(HEALTH_SECONDS)
+            self._succeeded()
+        except ConfigError:
+            raise
+        except AppError as error:
+            if not self._engine.stop.is_set():
+                self._try_later(str(error))
+        except Exception as error:
+            # A mistake of ours must not end the mirror: log it whole, go on, scan everything.
+            logger.exception("Unexpected error")
+            self._try_later(f"An unexpected error, {type(error).__name__}; the log has it whole.")
+
+    def _look_after(self) -> None:
+        """Once a second: are the roots still there, is everything still watched?"""
+        now = time.monotonic()
+        if now < self._next_health:
+            return
+        self._next_health = now + HEALTH_SECONDS
+        self._watcher.ensure()
+        unwatched = self._hints.unwatched
+        for root in self._config.roots:
+            self._root_health(root)
+            if root in unwatched and root in self._watcher.armed and self._fully_watched:
+                self._hints.watched(root)
+                self._next_scan = 0.0
+            self._engine.board.problem(f"watching {root}", self._hints.unwatched.get(root))
+        if self._engine.mirrors.retry():
+            self._next_scan = 0.0
+        board = self._engine.board
+        board.pending = self._hints.pending + max(0, board.work.total - board.work.done)
+        board.moved()
+
+    @property
+    def _fully_watched(self) -> bool:
+        return not self._watcher.failed_watches
+
+    def _root_health(self, root: str) -> None:
+        problem = self._engine.root_problem(root)
+        was = self._engine.board.states[root]
+        if problem:
+            self._engine.board.state(root, "suspended", problem)
+        elif was == "suspended":
+            self._engine.board.state(root, "scanning")
+            self._hints.rescan(root)
+
+    def _scan(self) -> None:
+        """The truth: everything is compared."""
+        engine = self._engine
+        self._next_scan = time.monotonic() + self._scan_interval_seconds()
+        for root, state in engine.board.states.items():
+            if state != "suspended":
+                engine.board.state(root, "scanning")
+        started = time.monotonic()
+        report = engine.sync(
+            engine.everything, settled=False, listener=self._listener, urgent=self._urgent
+        )
+        if report.stopped:
+            return
+        self._digest(engine.everything, report)
+        engine.board.last_scan_seconds = time.time()
+        logger.info(
+            "Scanned everything in %.1f s: %d differences, %d written, %d deleted",
+            time.monotonic() - started,
+            report.found,
+            report.written,
+            report.deleted,
+        )
+
+    def _scan_interval_seconds(self) -> float:
+        interval = self._config.watch.rescan_minutes * 60
+        return min(interval, SCAN_WITHOUT_EVENTS_SECONDS) if self._hints.unwatched else interval
+
+    def _build(self) -> None:
+        if not self._engine.build(self._listener, self._urgent):
+            self._hints.wait(HEALTH_SECONDS)
+
+    def _urgent(self) -> list[Place]:
+        """What cannot wait for the end of a scan: people's commands, and files just changed."""
+        self._look_after()
+        done = self._serve_requests()
+        if due := self._hints.due():
+            report = self._sync_due(due)
+            self._digest(due, report)
+            done += due
+        return done
+
+    def _serve_requests(self) -> list[Place]:
+        done: list[Place] = []
+        while not self._requests.empty():
+            done += carry_out(self._engine, self._requests.get())
+            self._refresh_states()
+        return done
+
+    def _sync_due(self, due: list[Place]) -> SyncReport:
+        try:
+            return self._engine.sync(due)
+        except BaseException:
+            for place in due:  # not done: to be looked at again, whatever happens next
+                self._hints.postpone(place, HEALTH_SECONDS)
+            raise
+
+    def _digest(self, asked: list[Place], report: SyncReport) -> None:
+        for place in report.again:
+            self._hints.postpone(place, self._config.watch.settle_seconds)
+        for place in report.racy:
+            self._hints.postpone(place, COARSEST_TICK_SECONDS)
+        for place in [p for p in self._failed if any(a.covers(p) for a in asked)]:
+            del self._failed[place]
+        self._failed |= report.failed
+        for place in report.failed:
+            self._hints.postpone(place, FAILED_AGAIN_SECONDS)
+        engine = self._engine
+        engine.board.problem("unreadable", _unreadable(self._failed))
+        for root, reason in report.suspended.items():
+            engine.board.state(root, "suspended", reason)
+        self._refresh_states()
+
+    def _refresh_states(self) -> None:
+        """What was scanned is watched, unless its root is suspended."""
+        if self._engine.board.work.total:
+            return  # a scan goes on around us
+        for root, state in list(self._engine.board.states.items()):
+            if state in ("scanning", "starting") and time.monotonic() < self._next_scan:
+                self._engine.board.state(root, "watching")
+
+    # ---- failures ---------------------------------------------------------------------------
+
+    def _try_later(self, sentence: str) -> None:
+        self._backoff_seconds = min(LONGEST_BACKOFF_SECONDS, max(1.0, self._backoff_seconds * 2))
+        self._not_before = time.monotonic() + self._backoff_seconds
+        self._next_scan = 0.0  # whatever was lost on the way is found by comparing everything
+        self._engine.board.problem("work", sentence)
+
+    def _succeeded(self) -> None:
+        if self._backoff_seconds and self._next_scan:
+            self._backoff_seconds = 0.0
+            self._engine.board.problem("work", None)
+
+    # ---- from other threads -----------------------------------------------------------------
+
+    def _receive(self, request: Request) -> None:
+        self._requests.put(request)
+        self._hints.wake()
+
+    def _ignored(self, _root: str, relative: bytes, is_dir: bool) -> bool:  # noqa: FBT001 - Ignored
+        return self._engine.candidates.ignored(relative, is_dir=is_dir)
+
+
+def _unreadable(failed: dict[Place, str]) -> str | None:
+    if not failed:
+        return None
+    place, reason = min(failed.items())
+    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+    return (
+        f"Cannot be read: {place} ({reason}){more}. What is indexed of it stays; "
+        "check the permissions and the disk."
+    )
+
+
+class _LogProgress:
+    """Progress where nobody watches a bar: a line now and then."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + LOG_SECONDS
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + LOG_SECONDS
+            left = progress.seconds_left
+            logger.info(
+                "%d of %d files, %.1f a second%s",
+                progress.done,
+                progress.total,
+                progress.per_second,
+                f", {left:.0f} s left" if left else "",
+            )

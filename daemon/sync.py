@@ -1,0 +1,253 @@
+"""The verb of Lookalike: make the index agree with the disk at and below some places."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from core.index import ImageIndex
+from core.records import FileStamp, IndexedStamp, Place
+from core.state import Rejection
+from daemon.holds import Holds
+from daemon.ingest import Ingest, Monitor
+from daemon.plan import Scope, make_plan
+from daemon.recent import RecentlyDeleted
+from daemon.roots import Roots
+from daemon.scanner import Findings, Scanner
+
+logger = logging.getLogger(__name__)
+
+DELETE_BATCH = 256
+MOST_QUERIES = 64
+"""So many places are asked of the store one by one; beyond, the folders above them are."""
+
+
+class SyncMonitor(Monitor, Protocol):
+    """Also hears how much there is to do."""
+
+    def planned(self, files: int) -> None:
+        """So many files will be dealt with."""
+        ...
+
+
+@dataclass
+class SyncReport:
+    """What one sync did and what it left."""
+
+    unchanged: int = 0
+    written: int = 0
+    embedded: int = 0
+    deleted: int = 0
+    found: int = 0
+    """Differences between index and disk that this sync met."""
+    again: list[Place] = field(default_factory=list)
+    """Files that are being written: to be looked at again soon."""
+    racy: list[Place] = field(default_factory=list)
+    """Files read so shortly after a change that a later one may go unnoticed: to be looked at
+    again once the clock of any file system has ticked."""
+    failed: dict[Place, str] = field(default_factory=dict)
+    """Places that could not be read, and why; their rows stay as they are."""
+    suspended: dict[str, str] = field(default_factory=dict)
+    """Roots left alone, and why."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Files that are no pictures, by root; of complete scans only."""
+    stopped: bool = False
+
+
+class SyncService:
+    """Keeps one ImageIndex equal to the folders of its roots."""
+
+    def __init__(
+        self,
+        index: ImageIndex,
+        ingest: Ingest,
+        scanners: Mapping[str, Scanner],
+        *,
+        roots: Roots,
+        holds: Holds,
+        recent: RecentlyDeleted,
+        rejections: dict[Place, Rejection],
+        decoder_version: str,
+        settle_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.index = index
+        self._ingest = ingest
+        self._scanners = scanners
+        self._roots = roots
+        self._holds = holds
+        self._recent = recent
+        self._rejections = rejections
+        self._decoder_version = decoder_version
+        self._settle_ns = int(settle_seconds * 1e9)
+        self._clock = clock
+
+    def sync(
+        self, places: Collection[Place], monitor: SyncMonitor, *, settled: bool = True
+    ) -> SyncReport:
+        """Look at the disk at and below `places` and make the index say the same.
+
+        Files touched within the settle time may still be being written: they are only reported
+        under `again`, unless `settled` says that the caller has waited for those that it names.
+        Raises StoreError or ModelError; whatever was
+        written until then stays, and the next sync goes on from there.
+        """
+        report = SyncReport()
+        for root, scanner in self._scanners.items():
+            asked = sorted({place for place in places if place.root == root})
+            if not asked:
+                continue
+            problem = self.root_problem(root)
+            if problem is None:
+                self._sync_root(root, scanner, asked, monitor, report, settled=settled)
+                problem = self.root_problem(root)  # it may have gone while we looked
+            if problem:
+                report.suspended[root] = problem
+        return report
+
+    def root_problem(self, root: str) -> str | None:
+        """Why the root must be left alone; None if it is healthy."""
+        return self._roots.problem(root, lambda: self.index.stamps([Place(root, "")]))
+
+    def _sync_root(
+        self,
+        root: str,
+        scanner: Scanner,
+        asked: Sequence[Place],
+        monitor: SyncMonitor,
+        report: SyncReport,
+        *,
+        settled: bool,
+    ) -> None:
+        stamps = self.index.stamps(_queries(asked))
+        findings = Findings()
+        observed = (pair for place in asked for pair in scanner.look(place, findings))
+        plan = make_plan(
+            self._noticed(observed), stamps, self._rejections, asked, self._decoder_version
+        )
+        work = self._settled(plan.ingest, set(asked) if settled else set(), report)
+        monitor.planned(len(work))
+        outcome = self._ingest.run(work, monitor)
+        for place, (stamp, reason) in outcome.rejected.items():
+            logger.warning("Rejected %s: it %s", place, reason)
+            self._rejections[place] = Rejection(stamp, reason, self._decoder_version)
+        for place in outcome.written:
+            self._rejections.pop(place, None)
+        report.failed |= findings.unknown | outcome.failed
+        report.again += outcome.changing
+        report.racy += outcome.racy
+        report.unchanged += plan.unchanged
+        report.written += len(outcome.written)
+        report.embedded += outcome.embedded
+        report.found += len(plan.ingest) + len(plan.absent)
+        if monitor.stopping():
+            report.stopped = True
+            return
+        bad = [place for place in outcome.rejected if place in stamps]
+        unknown = Scope(findings.unknown)
+        absent = [place for place in plan.absent if place not in unknown]
+        report.deleted += self._delete(root, scanner, [*absent, *bad], stamps)
+        self._forget_rejections(scanner, asked, unknown)
+        if Place(root, "") in asked:
+            report.skipped[root] = findings.skipped
+            if not findings.unknown and self.root_problem(root) is None:
+                self._holds.confirm(root)
+                again = [place for place in self._holds.released if place.root == root]
+                report.deleted += self._delete(root, scanner, again, stamps)
+
+    def _noticed(
+        self, observed: Iterable[tuple[Place, FileStamp]]
+    ) -> Iterable[tuple[Place, FileStamp]]:
+        for place, stamp in observed:
+            if self._holds:
+                self._holds.seen(place)
+            yield place, stamp
+
+    def _settled(
+        self, work: list[tuple[Place, FileStamp]], waited_for: set[Place], report: SyncReport
+    ) -> list[tuple[Place, FileStamp]]:
+        now_ns = int(self._clock() * 1e9)
+        settled = []
+        for place, stamp in work:
+            young = 0 <= now_ns - stamp.ctime_ns < self._settle_ns
+            if young and place not in waited_for:
+                report.again.append(place)
+            else:
+                settled.append((place, stamp))
+        return settled
+
+    def _delete(
+        self,
+        root: str,
+        scanner: Scanner,
+        places: Sequence[Place],
+        stamps: Mapping[Place, IndexedStamp],
+    ) -> int:
+        """Deletions come last, on positive evidence, and only as far as nothing is held."""
+        doomed = [place for place in places if place in stamps and self._gone(scanner, place)]
+        if not doomed:
+            return 0
+        leaving = set(doomed)
+        digests = {stamps[place].digest for place in doomed}
+        alive = {
+            digest
+            for digest, where in self.index.store.locate(digests).items()
+            if not leaving.issuperset(where)
+        }
+        moved = [place for place in doomed if stamps[place].digest in alive]
+        content = [place for place in doomed if stamps[place].digest not in alive]
+        rows = self.index.store.count([Place(root, "")])
+        allowed = sorted(self._holds.admit(root, content, moved, rows))
+        held = len(doomed) - len(allowed)
+        if held:
+            logger.warning(
+                "Held back %d deletions below %s: run `lookalike approve` if they are right",
+                held,
+                root,
+            )
+        for start in range(0, len(allowed), DELETE_BATCH):
+            batch = allowed[start : start + DELETE_BATCH]
+            if self.root_problem(root):
+                return start
+            self._remember(batch, stamps)
+            self.index.remove(batch)
+        return len(allowed)
+
+    def _gone(self, scanner: Scanner, place: Place) -> bool:
+        rejection = self._rejections.get(place)
+        try:
+            return rejection is not None or scanner.is_absent(place)
+        except OSError:
+            return False
+
+    def _remember(self, batch: Sequence[Place], stamps: Mapping[Place, IndexedStamp]) -> None:
+        rows = self.index.store.get([place.id for place in batch]).values()
+        thumbnails = self.index.store.thumbnails({stamps[place].digest for place in batch})
+        self._recent.keep(
+            self.index.name,
+            ((row.digest, row.vector, thumbnails.get(row.digest)) for row in rows),
+        )
+
+    def _forget_rejections(self, scanner: Scanner, asked: Sequence[Place], unknown: Scope) -> None:
+        """Of files that are not there any more."""
+        within = Scope(asked)
+        for place in list(self._rejections):
+            if place.root != scanner.root or place not in within or place in unknown:
+                continue
+            try:
+                if scanner.is_absent(place):
+                    del self._rejections[place]
+            except OSError:
+                continue
+
+
+def _queries(places: Sequence[Place]) -> list[Place]:
+    """Few places whose rows include those of all `places`: reading too many rows is cheap, asking
+    many questions is not."""
+    while len(places) > MOST_QUERIES:
+        above = sorted({Place(place.root, place.path.rpartition("/")[0]) for place in places})
+        if len(above) == len(places):
+            return sorted({Place(place.root, "") for place in places})
+        places = above
+    return list(places)

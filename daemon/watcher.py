@@ -1,0 +1,294 @@
+"""Tells where to look again. Events are hints: nothing here or behind acts on an event's kind.
+
+On Linux the events come from our own emitter (armed_root.py), because watchdog's drops the kernel's
+"I lost events" (watchdog #654), never watches folders that were moved in (#1094), goes on reporting
+folders that were moved out (#363) and can die unnoticed (#452, #600). There, watchdog only runs the
+emitter's thread: its queue and dispatcher carry nothing, so that no queue can grow and no
+dispatcher can die (#427). Other platforms use the stock observer.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+from watchdog import events
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
+
+from daemon.armed_root import ArmedRoot, identity
+from daemon.root_keeper import RootKeeper
+from daemon.signals import Ignored, SafeSink, Sink, Trouble
+
+__all__ = ["Ignored", "Sink", "Trouble", "Watcher"]
+
+TURN_SECONDS = 0.25
+"""So long an idle thread waits at most before it looks at its root, or for the order to stop."""
+JOIN_SECONDS = 0.9
+
+_ENDED = "The thread that watched root '{}' ended; a new one watches it."
+_CHANGED = "Another folder now lies where root '{}' was."
+
+# Never FileOpened or FileClosedNoWrite: our own reading would wake us for ever. Created and moved
+# folders must be among them, else new folders are not watched (watchdog #990).
+STOCK_EVENTS: list[type[events.FileSystemEvent]] = [
+    events.FileCreatedEvent,
+    events.FileModifiedEvent,
+    events.FileMovedEvent,
+    events.FileDeletedEvent,
+    events.FileClosedEvent,
+    events.DirCreatedEvent,
+    events.DirMovedEvent,
+    events.DirDeletedEvent,
+]
+
+
+class Watcher:
+    """Watches folders and tells a sink, from threads of its own, where to look again.
+
+    Start it, `wait_armed`, then scan: what changes during the scan is hinted, and a root armed only
+    after `wait_armed` returned is hinted as a whole. Then call `ensure` every second or so.
+    """
+
+    def __init__(
+        self,
+        roots: Mapping[str, Path],
+        sink: Sink,
+        ignored: Ignored,
+        *,
+        inotify: bool = sys.platform == "linux",
+    ) -> None:
+        """`ignored` is called from the watcher's threads; an ignored folder is not watched."""
+        make = _InotifyRoot if inotify else _StockRoot
+        self._roots = {root: make(root, path, sink, ignored) for root, path in roots.items()}
+
+    def start(self) -> None:
+        """Begin to arm every root, each in its own thread. A missing root is armed later."""
+        self.ensure()
+
+    def wait_armed(self, timeout_seconds: float) -> bool:
+        """Wait until each root is armed or cannot be for now; whether all of them are armed."""
+        deadline = time.monotonic() + timeout_seconds
+        armed = [root.wait_armed(deadline - time.monotonic()) for root in self._roots.values()]
+        return all(armed)
+
+    def ensure(self) -> None:
+        """Replace what has died (watchdog does not notice: #452). Never waits for a disk on Linux:
+        there the threads themselves look for roots that are missing, replaced or mounted over."""
+        for root in self._roots.values():
+            root.ensure()
+
+    def stop(self) -> None:
+        """Within a second, even if a sink hangs; may be called twice."""
+        for root in self._roots.values():
+            root.ask_to_stop()  # all of them before the first is waited for
+        for root in self._roots.values():
+            root.stop()
+
+    @property
+    def armed(self) -> set[str]:
+        """The roots that are watched as far as the system's limits allow."""
+        return {name for name, root in self._roots.items() if root.armed}
+
+    @property
+    def watches(self) -> int:
+        """Folders watched."""
+        return sum(root.watches for root in self._roots.values())
+
+    @property
+    def failed_watches(self) -> int:
+        """Folders for which the system had no watch left; only a scan finds their changes."""
+        return sum(root.failed_watches for root in self._roots.values())
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class _InotifyRoot:
+    """A root read by a RootKeeper in the thread of a watchdog emitter."""
+
+    def __init__(self, root: str, path: Path, sink: Sink, ignored: Ignored) -> None:
+        self._path = path
+        self._sink = SafeSink(sink)
+        arm = partial(ArmedRoot, root, path, self._sink, ignored)
+        self._make_keeper = partial(RootKeeper, root, arm, self._sink)
+        self._keeper = self._make_keeper()
+        self._observer: BaseObserver | None = None
+        self._root = root
+
+    @property
+    def armed(self) -> bool:
+        return self._alive and self._keeper.armed.is_set()
+
+    @property
+    def watches(self) -> int:
+        return self._keeper.watches
+
+    @property
+    def failed_watches(self) -> int:
+        return self._keeper.unwatched
+
+    def wait_armed(self, timeout_seconds: float) -> bool:
+        if self._observer:
+            self._keeper.attempted.wait(max(0.0, timeout_seconds))
+        self._keeper.announce = True  # what is armed later was not armed before the first scan
+        return self.armed
+
+    def ensure(self) -> None:
+        if self._alive:
+            return
+        if self._observer:
+            self._sink.trouble(self._root, Trouble.READER_DIED, _ENDED.format(self._root))
+            self.stop()
+            self._keeper.announce = True
+        # One observer a root, because watchdog gives an emitter nothing of ours but its path.
+        emitter = partial(_Emitter, keeper=self._keeper)
+        self._observer = BaseObserver(cast("type[EventEmitter]", emitter), timeout=TURN_SECONDS)
+        self._observer.schedule(events.FileSystemEventHandler(), str(self._path), recursive=True)
+        self._observer.start()
+
+    def ask_to_stop(self) -> None:
+        for emitter in self._observer.emitters if self._observer else ():
+            emitter.stop()
+
+    def stop(self) -> None:
+        observer, self._observer = self._observer, None
+        if observer:
+            observer.stop()
+            observer.join(JOIN_SECONDS)
+            self._keeper = self._make_keeper()
+
+    @property
+    def _alive(self) -> bool:
+        observer = self._observer
+        return observer is not None and any(each.is_alive() for each in observer.emitters)
+
+
+class _Emitter(EventEmitter):
+    """Gives a RootKeeper a thread. Queues no event."""
+
+    def __init__(
+        self,
+        event_queue: EventQueue,
+        watch: ObservedWatch,
+        *,
+        keeper: RootKeeper,
+        timeout: float,
+        event_filter: list[type[events.FileSystemEvent]] | None = None,
+    ) -> None:
+        super().__init__(event_queue, watch, timeout=timeout, event_filter=event_filter)
+        self._keeper = keeper
+
+    def queue_events(self, timeout: float) -> None:
+        self._keeper.turn(timeout)
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self._keeper.close()
+
+    def join(self, timeout: float | None = JOIN_SECONDS) -> None:
+        # watchdog joins without a limit: a sink that hangs would hang stop() as well.
+        super().join(timeout)
+
+
+class _StockRoot(events.FileSystemEventHandler):
+    """A root watched by watchdog's own observer, where there is no inotify. Its events are hints
+    for what they name; its losses are repaired by the rescan."""
+
+    watches = failed_watches = 0
+
+    def __init__(self, root: str, path: Path, sink: Sink, ignored: Ignored) -> None:
+        self._root = root
+        self._path = path
+        self._sink = SafeSink(sink)
+        self._ignored = ignored
+        self._observer: BaseObserver | None = None
+        self._identity: tuple[int, int] | None = None
+        self._top = b""
+        self._announce = False
+        self._told: str | None = None
+
+    @property
+    def armed(self) -> bool:
+        observer = self._observer
+        return (
+            observer is not None
+            and observer.is_alive()
+            and all(emitter.is_alive() for emitter in observer.emitters)
+        )
+
+    def wait_armed(self, _timeout_seconds: float) -> bool:
+        self._announce = True
+        return self.armed
+
+    def ensure(self) -> None:
+        try:
+            found = identity(self._path)
+        except OSError as error:
+            self.stop()
+            detail = f"The folder of root '{self._root}' cannot be watched: {error.strerror}."
+            self._tell(Trouble.ROOT_GONE, detail)
+            return
+        if self._observer and found != self._identity:
+            self._tell(Trouble.ROOT_CHANGED, _CHANGED.format(self._root))
+            self.stop()
+        elif self._observer and not self.armed:
+            self._tell(Trouble.READER_DIED, _ENDED.format(self._root))
+            self.stop()
+        if self._observer is None:
+            self._start(found)
+
+    def ask_to_stop(self) -> None:
+        pass  # its threads do not wait for a next turn
+
+    def stop(self) -> None:
+        observer, self._observer = self._observer, None
+        if observer:
+            self._announce = True
+            observer.stop()
+            observer.join(JOIN_SECONDS)
+
+    def on_any_event(self, event: events.FileSystemEvent) -> None:
+        for name in {event.src_path, event.dest_path} - {""}:
+            path = os.fsencode(name)
+            relative = path.removeprefix(self._top).lstrip(b"/")
+            if not path.startswith(self._top):
+                relative = b""  # spelt in a way we do not know: look everywhere
+            if not relative or not self._ignored(self._root, relative, event.is_directory):
+                settled = isinstance(event, events.FileClosedEvent | events.FileMovedEvent)
+                self._sink.hint(self._root, relative, settled=settled)
+
+    def _start(self, found: tuple[int, int]) -> None:
+        top = self._path.resolve()
+        self._identity, self._top = found, os.fsencode(top)
+        observer = Observer()
+        try:
+            observer.schedule(self, str(top), recursive=True, event_filter=STOCK_EVENTS)
+            observer.start()
+        except OSError as error:
+            detail = f"Root '{self._root}' cannot be watched ({error.strerror}): it is scanned."
+            self._tell(Trouble.WATCH_LIMIT, detail)
+            return
+        self._observer, self._told = observer, None
+        if self._announce:
+            self._sink.hint(self._root, b"", settled=False)
+
+    def _tell(self, trouble: Trouble, detail: str) -> None:
+        if detail != self._told:  # a root may be gone for days
+            self._told = detail
+            self._sink.trouble(self._root, trouble, detail)
