@@ -67,7 +67,7 @@ def test_a_second_daemon_is_refused_by_name(project: Project) -> None:
 
 
 def test_commands_go_through_the_running_daemon(project: Project) -> None:
-    project.configure(watch={"settle_seconds": 30})
+    project.configure(watch={"settle_seconds": 2})
     project.start()
     write(project.dataset / "1.jpg", 1)
     write(project.dataset / "2.jpg", 2)
