@@ -5,12 +5,14 @@ from pathlib import Path
 
 from core.config import Config
 from core.decoder import Decoder, DecoderPool
-from core.embedders import Embedder, parse_name
-from core.errors import AppError, ModelError
+from core.embedders import Embedder, opening
+from core.errors import AppError
 from core.files import FileLock
 from core.images import Limits
 from core.index import ImageIndex
 from core.stores import Database
+
+PREVIEW = "colour-layout"
 
 SECOND_DAEMON = (
     "Another daemon (process {pid}) keeps this index. Stop it first; `lookalike sync` asks it "
@@ -53,41 +55,21 @@ def decoder_version(config: Config) -> str:
 def open_embedder(config: Config) -> Embedder:
     """The configured model. WeightsMissing (a ModelError) if its weights cannot be had now;
     ConfigError if they do not fit."""
-    if config.model.name == "colour-layout":
-        return open_preview()
-    from core.embedders.dinov2 import open_embedder as open_timm
-
-    return open_timm(config.model.name, config.model.weights, config.model.device)
+    model = config.model
+    return opening.open_embedder(model.name, model.weights, model.device)
 
 
 def open_preview() -> Embedder:
     """The weight-free stand-in."""
-    from core.embedders.colour_layout import ColourLayout
-
-    return ColourLayout()
+    return opening.open_embedder(PREVIEW)
 
 
 def open_named(config: Config, name: str) -> Embedder:
     """The embedder that an index names; ModelError if this machine cannot provide it."""
-    if name == (preview := open_preview()).name:
-        return preview
-    try:
-        wanted = parse_name(name)
-    except ValueError:
-        raise ModelError(f"This version does not know the model {name} of the index.") from None
-    from core.embedders.dinov2 import open_embedder as open_timm
-
+    model = config.model
     # `model.weights` belongs to `model.name`; another model's are found as if it were null.
-    weights = config.model.weights if wanted.model == config.model.name else None
-    embedder = open_timm(
-        wanted.model, weights, config.model.device, preprocessing=wanted.preprocessing
-    )
-    if embedder.name != name:
-        raise ModelError(
-            f"The index was made by {name}, and the weights here make {embedder.name}. "
-            "Use the weights that the daemon uses."
-        )
-    return embedder
+    ours = name.partition("/")[0] == model.name
+    return opening.open_named(name, model.weights if ours else None, model.device)
 
 
 def open_search(config: Config, database: Database, decoder: Decoder) -> ImageIndex:

@@ -22,6 +22,7 @@ COMMAND = (sys.executable, "-P", "-c", _WORKER, str(Path(__file__).resolve().par
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_", "PYTHON", "LD_", "DYLD_", "TMPDIR")
 # Threads and their arenas count against RLIMIT_AS by what they reserve, not by what they use.
 _THRIFT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+_BUFFER_BYTES = 1 << 19
 _START_SECONDS = 60
 _LAST_WORDS_SECONDS = 2
 
@@ -33,6 +34,9 @@ class WorkerProcess:
         environ = {k: v for k, v in os.environ.items() if k.startswith(_KEPT_VARIABLES)}
         self._ready = False
         self._connection, theirs = socket.socketpair()
+        for end in (self._connection, theirs):
+            # A whole answer fits, so that it costs one change of process, not one every few KB.
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         try:
             self._process = subprocess.Popen(
                 command,

@@ -68,6 +68,7 @@ def _confine(max_memory_bytes: int) -> None:
     # Dying of it ourselves would look as if the picture had done it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    os.nice(5)  # the model first: it waits for all its cores, we for nobody
     for what, most in ((resource.RLIMIT_AS, max_memory_bytes), (resource.RLIMIT_CORE, 0)):
         with contextlib.suppress(OSError, ValueError):  # macOS has no RLIMIT_AS worth the name
             resource.setrlimit(what, (most, most))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageStat
 from PIL.Image import Resampling
 
 _LONGEST = 8
@@ -69,8 +69,7 @@ def _pad(picture: Image.Image, size: int) -> Image.Image:
         (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))),
         Resampling.BICUBIC,
     )
-    mean = np.asarray(inner).reshape(-1, 3).mean(axis=0)
-    canvas = Image.new("RGB", (size, size), tuple(round(float(c)) for c in mean))
+    canvas = Image.new("RGB", (size, size), tuple(round(c) for c in ImageStat.Stat(inner).mean))
     canvas.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
     return canvas
 

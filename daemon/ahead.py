@@ -38,13 +38,21 @@ def map_ahead(
             future.cancel()
 
 
-def in_groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of `size` items; the last may be shorter."""
+def in_groups(
+    items: Iterable[Item],
+    size: int,
+    *,
+    weigh: Callable[[Item], int] = lambda _: 0,
+    budget_bytes: int = 1,
+) -> Iterator[list[Item]]:
+    """Lists of `size` items, or of fewer that reach `budget_bytes`; the last may be shorter."""
     group: list[Item] = []
+    weight = 0
     for item in items:
         group.append(item)
-        if len(group) >= size:
+        weight += weigh(item)
+        if len(group) >= size or weight >= budget_bytes:
             yield group
-            group = []
+            group, weight = [], 0
     if group:
         yield group

@@ -1,6 +1,7 @@
 """The pipeline from files to rows: read, recognise, decode, embed, write; no stage waits idly."""
 
-from collections import defaultdict
+import time
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.decoder import Decoder, Picture
 from core.errors import ImageError
@@ -17,8 +19,14 @@ from daemon.ahead import in_groups, map_ahead
 from daemon.reader import ChangingError, Content, read_content
 from daemon.recent import RecentlyDeleted
 
+Batch = list[tuple[Content, Picture]]
+Vectors = NDArray[np.float32]
+
+WRITE_ROWS = 64
+WRITE_SECONDS = 1.0
 READ_AHEAD_BYTES = 64 << 20
-LOOK_UP = 16
+LOOK_UP = 64
+LOOK_UP_BYTES = 32 << 20
 """Files asked of the store at once whether their bytes are known: one query for all of them."""
 
 
@@ -99,22 +107,28 @@ class _Run:
         self._outcome = Outcome()
         self._waiting: defaultdict[str, list[Content]] = defaultdict(list)
         """Files whose bytes are being embedded for the first of them."""
+        self._embedding: deque[tuple[Batch, Future[Vectors]]] = deque()
+        self._rows: list[ImageRecord] = []
+        self._written = time.monotonic()
+        self._fresh: dict[str, tuple[Vector, bytes]] = {}
         self._flying: dict[str, tuple[Vector, bytes]] = {}
-        """What was embedded and may not be in the store yet, by digest."""
+        """What was embedded and is not in the store yet, by digest: not yet handed to the writer
+        thread, and being written by it."""
         self._writing: Future[None] | None = None
 
     def run(self) -> Outcome:
         parts = self._parts
-        batch_size = parts._index.embedder.batch_size
+        batch_size, streams = parts._index.embedder.batch_size, parts._index.embedder.streams
         with (
             ThreadPoolExecutor(2 * parts._workers, "ingest") as pool,
+            ThreadPoolExecutor(streams, "embed") as model,
             ThreadPoolExecutor(1, "store-writer") as writer,
         ):
             reads = map_ahead(
                 pool,
                 self._read,
                 self._until_stopped(),
-                depth=LOOK_UP * 2,
+                depth=LOOK_UP,
                 weigh=lambda item: item[1].size_bytes,
                 budget_bytes=READ_AHEAD_BYTES,
             )
@@ -122,15 +136,19 @@ class _Run:
                 pool,
                 self._decode,
                 self._unknown(reads, writer),
-                depth=batch_size + 2 * parts._workers,
+                depth=batch_size * streams + 2 * parts._workers,
                 weigh=lambda content: len(content.data),
                 budget_bytes=READ_AHEAD_BYTES,
             )
-            good = (
-                (content, result) for content, result in decoded if self._accept(content, result)
-            )
-            for batch in in_groups(good, batch_size):
-                self._embed(batch, writer)
+            for batch in in_groups(self._accepted(decoded), batch_size):
+                # The batches before went through the model while this one was decoded.
+                while len(self._embedding) >= streams:
+                    self._finish_embedding(writer)
+                pixels = np.stack([picture.pixels for _, picture in batch])
+                self._embedding.append((batch, model.submit(parts._index.embed, pixels)))
+            while self._embedding:
+                self._finish_embedding(writer)
+            self._flush(writer)
             self._await_writer()
         return self._outcome
 
@@ -155,7 +173,7 @@ class _Run:
     ) -> Iterator[Content]:
         """The contents that must be embedded; the others are written or noted on the way."""
         index, recent = self._parts._index, self._parts._recent
-        for group in in_groups(reads, LOOK_UP):
+        for group in in_groups(reads, LOOK_UP, weigh=_weight, budget_bytes=LOOK_UP_BYTES):
             contents = [read for read in group if isinstance(read, Content)]
             for read in group:
                 if not isinstance(read, Content):
@@ -168,8 +186,8 @@ class _Run:
                 digest = content.digest
                 if digest in vectors:
                     records.append(_record(content, vectors[digest]))
-                elif digest in self._flying:
-                    records.append(_record(content, *self._flying[digest]))
+                elif known := self._fresh.get(digest) or self._flying.get(digest):
+                    records.append(_record(content, *known))
                 elif digest in remembered:
                     records.append(_record(content, *remembered[digest]))
                 else:
@@ -196,47 +214,62 @@ class _Run:
         except ImageError as error:
             return content, error
 
-    def _accept(self, content: Content, result: Picture | ImageError) -> bool:
-        if isinstance(result, Picture):
-            return True
-        for same in self._waiting.pop(content.digest):
-            self._note(same.place, same.stamp, result)
-        return False
+    def _accepted(
+        self, decoded: Iterable[tuple[Content, Picture | ImageError]]
+    ) -> Iterator[tuple[Content, Picture]]:
+        for content, result in decoded:
+            if isinstance(result, Picture):
+                yield content, result
+                continue
+            for same in self._waiting.pop(content.digest):
+                self._note(same.place, same.stamp, result)
 
-    def _embed(
-        self, batch: list[tuple[Content, Picture | ImageError]], writer: ThreadPoolExecutor
-    ) -> None:
-        pictures = [picture for _, picture in batch if isinstance(picture, Picture)]
-        vectors = self._parts._index.embed(np.stack([picture.pixels for picture in pictures]))
+    def _finish_embedding(self, writer: ThreadPoolExecutor) -> None:
+        """Wait for the model, count, and hand the rows on."""
+        batch, future = self._embedding.popleft()
+        vectors = future.result()
         self._monitor.embedded(len(batch))
         self._outcome.embedded += len(batch)
         records = [
             _record(same, vector, picture.thumbnail)
-            for (content, _), picture, vector in zip(batch, pictures, vectors, strict=True)
+            for (content, picture), vector in zip(batch, vectors, strict=True)
             for same in self._waiting.pop(content.digest)
         ]
-        self._write(records, writer)
-        self._flying = {
+        self._fresh |= {
             content.digest: (vector, picture.thumbnail)
-            for (content, _), picture, vector in zip(batch, pictures, vectors, strict=True)
+            for (content, picture), vector in zip(batch, vectors, strict=True)
         }
+        self._write(records, writer)
 
     def _write(self, records: list[ImageRecord], writer: ThreadPoolExecutor) -> None:
-        """Hand the rows to the writer thread, once it is done with the ones before."""
-        if not records:
-            return
+        """Collect rows, and hand them to the writer thread when there are enough: a write costs
+        the same for one row as for many."""
+        self._rows += records
+        now = time.monotonic()
+        if len(self._rows) >= WRITE_ROWS or now - self._written >= WRITE_SECONDS:
+            self._written = now
+            self._flush(writer)
+
+    def _flush(self, writer: ThreadPoolExecutor) -> None:
         self._await_writer()
         self._monitor.between()
-        fresh = [record for record in records if not self._monitor.superseded(record.place)]
-        self._writing = writer.submit(self._parts._index.add, fresh)
-        self._outcome.written += [record.place for record in fresh]
-        self._outcome.racy += [record.place for record in fresh if record.racy]
-        self._monitor.finished(len(records))
+        rows, self._rows = self._rows, []
+        self._flying, self._fresh = self._fresh, {}
+        fresh = [row for row in rows if not self._monitor.superseded(row.place)]
+        if fresh:
+            self._writing = writer.submit(self._parts._index.add, fresh)
+        self._outcome.written += [row.place for row in fresh]
+        self._outcome.racy += [row.place for row in fresh if row.racy]
+        self._monitor.finished(len(rows))
 
     def _await_writer(self) -> None:
         if self._writing is not None:
             self._writing.result()
             self._writing = None
+
+
+def _weight(read: Content | tuple[Place, FileStamp, Exception]) -> int:
+    return len(read.data) if isinstance(read, Content) else 0
 
 
 def _record(content: Content, vector: Vector, thumbnail: bytes | None = None) -> ImageRecord:

@@ -22,7 +22,9 @@ class Embedder(Protocol):
     dim: int
     preprocessing: Preprocessing
     batch_size: int
-    """Pictures in one forward pass at which this embedder is fastest."""
+    """Pictures in one call of `embed` at which this embedder is fastest."""
+    streams: int
+    """So many calls of `embed` at once, from as many threads, are fastest."""
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, height, width, 3) sRGB pixels -> (n, dim) vectors, finite, unit length."""

@@ -48,6 +48,7 @@ class ColourLayout:
         self.preprocessing = Preprocessing("stretch", SIZE)
         self.name = str(EmbedderName(MODEL, str(VERSION), self.preprocessing))
         self.batch_size = 32
+        self.streams = 1
         self.dim = self.embed(np.zeros((1, SIZE, SIZE, 3), np.uint8)).shape[1]
 
     def embed(self, pixels: NDArray[np.uint8]) -> Floats:
