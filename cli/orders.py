@@ -63,7 +63,7 @@ def _order(config: Config, command: str, arguments: dict[str, Any]) -> dict[str,
                 logging.getLogger("cli").warning("%s", engine.mirrors.problem)
             result = execute(engine, command, arguments, show)
             if engine.mirrors.building and command == "sync":
-                engine.build(bar, list)
+                engine.build_to_the_end(bar)
             return result
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from typing import TextIO
 
 from core.config import Log
 
@@ -23,9 +24,21 @@ class _Json(logging.Formatter):
         return json.dumps(document, ensure_ascii=False)
 
 
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what sys.stderr is at the moment: a progress bar puts itself in between."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _stream: TextIO) -> None:
+        pass
+
+
 def set_up_logging(log: Log, environ: Mapping[str, str] = os.environ) -> None:
     """One handler on stderr. The journal dates its lines itself, so there ours carry no time."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     if log.format == "json":
         handler.setFormatter(_Json())
     elif "JOURNAL_STREAM" in environ:

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 Urgent = Callable[[], list[Place]]
 LONGEST_SETTLE_SECONDS = 30
+MOST_BUILD_PASSES = 20
 
 
 class Engine:
@@ -174,7 +175,8 @@ class Engine:
         return report
 
     def build(self, listener: Listener | None, urgent: Urgent) -> bool:
-        """Go on with the index being built, and switch to it once it equals the disk."""
+        """One pass over the index being built; switch to it once a pass finds nothing to do (what
+        was urgent meanwhile went to the index that answers, and is found by the next pass)."""
         assert self.mirrors.building is not None
         job = Job(self.board, self._total, self.stop, listener=listener, urgent=urgent)
         service = self._service(self.mirrors.building, self._never_holds)
@@ -184,12 +186,21 @@ class Engine:
             raise _state_error(self.config, error) from error
         finally:
             self.board.work = Work()
-        if report.stopped or report.suspended or report.again or report.failed:
+        if report.found or report.stopped or report.suspended:
             return False
+        old = self._database.vectors(self.mirrors.catalogue.serving)
+        if report.failed and old.count(list(report.failed)):
+            return False  # what cannot be read now would be lost with the old index
         self.mirrors.switch()
         self._services.clear()
         self.refresh()
         return True
+
+    def build_to_the_end(self, listener: Listener) -> None:
+        """As a person asks for it; what cannot be finished is left to the next time."""
+        for _ in range(MOST_BUILD_PASSES):
+            if self.build(listener, list) or self.stop.wait(0.2):
+                return
 
     def _service(self, embedder: Embedder, holds: Holds) -> SyncService:
         if embedder.name not in self._services:

@@ -136,13 +136,14 @@ class _Run:
                 pool,
                 self._decode,
                 self._unknown(reads, writer),
-                depth=batch_size * streams + 2 * parts._workers,
+                depth=batch_size * (streams + 1) + 2 * parts._workers,
                 weigh=lambda content: len(content.data),
                 budget_bytes=READ_AHEAD_BYTES,
             )
             for batch in in_groups(self._accepted(decoded), batch_size):
-                # The batches before went through the model while this one was decoded.
-                while len(self._embedding) >= streams:
+                # The batches before went through the model while this one was decoded; one more
+                # than there are streams waits, so that none of them ever does.
+                while len(self._embedding) > streams:
                     self._finish_embedding(writer)
                 pixels = np.stack([picture.pixels for _, picture in batch])
                 self._embedding.append((batch, model.submit(parts._index.embed, pixels)))

@@ -77,6 +77,7 @@ class LanceDatabase:
             table=table,
             schema=schema,
             index_from=self._index_from,
+            keep_snapshot=not self._writable,
         )
 
     def drop(self, name: str) -> None:

@@ -14,6 +14,7 @@ from core.stores import lance_arrow as arrow
 from core.stores.exact import check_records, check_vector, order
 from core.stores.lance_errors import store_error
 from core.stores.lance_search import search, select
+from core.stores.lance_snapshot import Snapshot, SnapshotKeeper
 from core.stores.lance_sql import at_or_below, matching
 from core.stores.lance_tables import LanceTables, Table
 from core.stores.lance_thumbnails import ThumbnailFolder
@@ -35,7 +36,9 @@ class LanceStore:
         table: str,
         schema: pa.Schema,
         index_from: int,
+        keep_snapshot: bool = False,
     ) -> None:
+        """`keep_snapshot`: keep a small table in memory between searches; for readers."""
         self.dim: int = schema.field("vector").type.list_size
         self._tables = tables
         self._thumbnails = thumbnails
@@ -43,6 +46,9 @@ class LanceStore:
         self._schema = schema
         self._upkeep = Upkeep(index_from=index_from)
         self._may_have_orphans = True
+        self._snapshots = (
+            SnapshotKeeper(tables.folder / f"{table}.lance") if keep_snapshot else None
+        )
 
     def upsert(self, records: Sequence[ImageRecord]) -> None:
         """See VectorStore."""
@@ -71,10 +77,14 @@ class LanceStore:
 
     def search(self, vector: Vector, k: int, under: Sequence[Place] | None = None) -> list[Hit]:
         """See VectorStore."""
+        if not self.dim:
+            return []  # the writer has not created the table yet
         check_vector(vector, self.dim)
         scopes = _scopes(under)
 
         def act(table: Table) -> list[Hit]:
+            if snapshot := self._snapshot(table):
+                return snapshot.search(vector, k, under)
             found = [search(table, vector, k, scope) for scope in scopes]
             return list(heapq.merge(*found, key=order))[:k]
 
@@ -91,12 +101,20 @@ class LanceStore:
         self, digests: Collection[str], under: Sequence[Place] | None = None
     ) -> dict[str, list[Place]]:
         """See VectorStore."""
-        found: dict[str, list[Place]] = {}
-        for rows in self._select([*arrow.PLACE_COLUMNS, "digest"], matching("digest", digests)):
-            for place, digest in zip(arrow.places(rows), rows["digest"].to_pylist(), strict=True):
-                if under is None or any(above.covers(place) for above in under):
-                    found.setdefault(digest, []).append(place)
-        return {digest: sorted(places) for digest, places in found.items()}
+
+        def act(table: Table) -> dict[str, list[Place]]:
+            if snapshot := self._snapshot(table):
+                return snapshot.locate(digests, under)
+            found: dict[str, list[Place]] = {}
+            for scope in matching("digest", digests):
+                rows = select(table, [*arrow.PLACE_COLUMNS, "digest"], scope)
+                places = zip(arrow.places(rows), rows["digest"].to_pylist(), strict=True)
+                for place, digest in places:
+                    if under is None or any(above.covers(place) for above in under):
+                        found.setdefault(digest, []).append(place)
+            return {digest: sorted(places) for digest, places in found.items()}
+
+        return self._tables.read(self._name, act, {})
 
     def count(self, under: Sequence[Place] | None = None) -> int:
         """See VectorStore."""
@@ -120,10 +138,17 @@ class LanceStore:
 
     def find_vectors(self, digests: Collection[str]) -> dict[str, Vector]:
         """See VectorStore."""
-        found: dict[str, Vector] = {}
-        for rows in self._select(["digest", "vector"], matching("digest", digests)):
-            found.update(zip(rows["digest"].to_pylist(), arrow.vectors(rows), strict=True))
-        return found
+
+        def act(table: Table) -> dict[str, Vector]:
+            if snapshot := self._snapshot(table):
+                return snapshot.find_vectors(digests)
+            found: dict[str, Vector] = {}
+            for scope in matching("digest", digests):
+                rows = select(table, ["digest", "vector"], scope)
+                found.update(zip(rows["digest"].to_pylist(), arrow.vectors(rows), strict=True))
+            return found
+
+        return self._tables.read(self._name, act, {})
 
     def thumbnails(self, digests: Collection[str]) -> dict[str, bytes]:
         """See VectorStore."""
@@ -155,6 +180,9 @@ class LanceStore:
             self._tables.write(self._name, self._upkeep.after_write)
         except StoreError:  # the rows are written, and that is what was asked
             _log.exception("the index could not be compacted")
+
+    def _snapshot(self, table: Table) -> Snapshot | None:
+        return self._snapshots.of(table) if self._snapshots else None
 
     def _select(self, columns: list[str], scopes: Iterable[str | None]) -> Iterator[pa.Table]:
         empty = self._schema.empty_table().select(columns)

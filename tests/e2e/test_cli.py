@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -253,6 +254,41 @@ def test_as_a_process_it_is_the_same(project: Project) -> None:
     assert (apart.returncode, apart.stdout, apart.stderr) == in_process
     verified = project.process("verify", "--json")
     assert json.loads(verified.stdout) == project.json("verify")
+
+
+@pytest.mark.model
+def test_a_real_model_takes_over_from_the_preview(project: Project) -> None:
+    weights = Path(os.environ.get("LOOKALIKE_WEIGHTS", TOP.parent / "shared/weights"))
+    file = weights / "deit_tiny_patch16_224.fp16.safetensors"
+    if not file.exists():
+        pytest.skip(f"no weights at {file}: set LOOKALIKE_WEIGHTS to their folder")
+    project.configure(model={"name": "deit_tiny_patch16_224"})
+    project.environ |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(project.folder / "hf")}
+    for n in range(10):
+        write(project.dataset / f"{n}.jpg", n)
+    project.cli("sync")
+    query = project.dataset / "3.jpg"
+    assert project.json("search", query)["model"].startswith("colour-layout/")
+    project.environ["LOOKALIKE_WEIGHTS"] = str(file)
+    project.cli("sync")
+    found = project.json("search", query)
+    assert found["model"].startswith("deit_tiny_patch16_224/")
+    assert found["matches"][0] | {"id": ""} == {
+        "id": "", "root": "dataset", "path": "3.jpg", "distance": 0, "copies": []
+    }  # fmt: skip
+    status = project.json("status")
+    assert status["problems"] == []
+    assert status["embedded_total"] == 20
+    changed = project.folder / "q.png"
+    draw(3).save(changed)
+    assert project.json("search", changed)["matches"][0]["path"] == "3.jpg"
+    # Without the weights the real index stays, and nothing is written.
+    del project.environ["LOOKALIKE_WEIGHTS"]
+    write(project.dataset / "new.jpg", 99)
+    assert "until the weights are back" in project.cli("sync", code=1).stderr
+    assert project.json("status")["indexed"] == 10
+    assert "LOOKALIKE_WEIGHTS" in project.cli("search", changed, code=1).stderr
+    assert len(project.json("search", query)["matches"]) == 10, "known bytes need no model"
 
 
 def test_help_is_quick_and_loads_no_model() -> None:

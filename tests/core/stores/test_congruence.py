@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.records import Place
+from core.stores.lance import LanceDatabase
 from tests.core.stores.helpers import DIM, contents, digest, open_database, record
 
 names = st.sampled_from(
@@ -58,3 +59,9 @@ def test_memory_and_lance_agree(steps: list[tuple[str, list]], under: list[Place
         digests = [digest(seed) for seed in range(7)]
         memory, lance = (contents(store, [0, 1, 99], scope, digests) for store in stores)
         assert lance == memory
+        # A reader keeps a copy in memory from the second question on: it must say the same.
+        reader = LanceDatabase(Path(folder) / "x", writable=False).vectors("model")
+        for _ in range(3):
+            assert contents(reader, [0, 1, 99], scope, digests) == memory
+        assert reader._snapshots is not None
+        assert reader._snapshots._kept is not None

@@ -30,6 +30,19 @@ def writer(folder: Path, **options: int) -> LanceDatabase:
     return LanceDatabase(folder, writable=True, **options)
 
 
+def test_a_reader_with_a_copy_in_memory_sees_every_change(tmp_path: Path) -> None:
+    store = LanceDatabase(tmp_path, writable=True).vectors("model", DIM)
+    store.upsert([record("a", 1)])
+    reading = LanceDatabase(tmp_path, writable=False).vectors("model")
+    for seed in range(2, 8):
+        for _ in range(3):
+            assert len(reading.search(vector(1), 10)) == seed - 1
+            assert len(reading.locate([digest(1)])) == 1
+        store.upsert([record(f"b{seed}", seed)])
+    store.delete([record("a").id])
+    assert reading.locate([digest(1)]) == {}
+
+
 def reader(folder: Path) -> LanceDatabase:
     return LanceDatabase(folder, writable=False)
 
