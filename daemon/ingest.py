@@ -136,7 +136,7 @@ class _Run:
                 pool,
                 self._decode,
                 self._unknown(reads, writer),
-                depth=batch_size * (streams + 1) + 2 * parts._workers,
+                depth=2 * batch_size * (streams + 1),
                 weigh=lambda content: len(content.data),
                 budget_bytes=READ_AHEAD_BYTES,
             )
