@@ -94,6 +94,27 @@ def _score(
     return hits[:1].sum() / 1, hits[:4].sum() / 4, hits[:10].sum() / 10, average
 
 
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """Cosine distances of all pairs, at quantiles."""
+
+    different_classes: tuple[float, float, float, float]
+    """At 0.1, 1, 5 and 50 %."""
+    same_class: tuple[float, float, float]
+    """At 5, 50 and 95 %."""
+
+
+def distances(vectors: NDArray[np.float32], labels: Sequence[str]) -> Distances:
+    """How far apart pictures are: no flat cut separates classes where the two overlap."""
+    classes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    first, second = np.triu_indices(len(vectors), 1)
+    apart = 1 - (vectors @ vectors.T)[first, second]
+    same = classes[first] == classes[second]
+    different = np.quantile(apart[~same], (0.001, 0.01, 0.05, 0.5)).tolist()
+    alike = np.quantile(apart[same], (0.05, 0.5, 0.95)).tolist()
+    return Distances(tuple(different), tuple(alike))
+
+
 def pictures_below(folder: Path) -> list[Path]:
     """The pictures at and below `folder`, in order; UsageError if there are none."""
     files = sorted(path for path in folder.rglob("*") if is_candidate_name(path.name))
@@ -152,13 +173,17 @@ def main() -> None:
     given = parser.parse_args()
     embedder = open_embedder(given.model, given.weights, preprocessing=given.preprocessing)
     (vectors,), labels = embed_all(pictures_below(given.folder), [embedder])
-    found = evaluate(vectors, labels)
+    found, apart = evaluate(vectors, labels), distances(vectors, labels)
     if given.json:
-        print(json.dumps({"embedder": embedder.name, **asdict(found)}))
+        print(json.dumps({"embedder": embedder.name, **asdict(found), **asdict(apart)}))
         return
     print_table([(embedder.name, found)], f"{found.queries} queries, {found.alone} alone")
     worst = ", ".join(f"{s.label} {100 * s.mean_average_precision:.1f}" for s in found.worst)
     print(f"Worst classes by mAP: {worst}")
+    different = " / ".join(f"{value:.2f}" for value in apart.different_classes)
+    alike = " / ".join(f"{value:.2f}" for value in apart.same_class)
+    print(f"Distances of different classes at 0.1 / 1 / 5 / 50 %: {different}")
+    print(f"Distances of the same class at 5 / 50 / 95 %: {alike}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.retrieval import embed_all, evaluate, pictures_below
+from bench.retrieval import distances, embed_all, evaluate, pictures_below
 from core.embedders.colour_layout import ColourLayout
 from core.errors import UsageError
 
@@ -61,3 +61,10 @@ def test_folders_are_classes_and_broken_files_are_named(
 def test_an_empty_folder_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no pictures"):
         pictures_below(tmp_path)
+
+
+def test_distances_are_told_apart_by_class() -> None:
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
+    apart = distances(vectors, ["a", "a", "b", "b"])
+    assert apart.same_class == (0, 0, 0)
+    assert apart.different_classes == (1, 1, 1, 1)
