@@ -58,7 +58,10 @@ def _order(config: Config, command: str, arguments: dict[str, Any]) -> dict[str,
         if result is not None:
             return result
         with Engine(config) as engine:
-            engine.open_model()
+            if command == "forget":
+                engine.open_catalogue()
+            else:
+                engine.open_model()
             if engine.mirrors.problem:
                 logging.getLogger("cli").warning("%s", engine.mirrors.problem)
             result = execute(engine, command, arguments, show)

@@ -44,7 +44,7 @@ def current_status(config: Config) -> Status:
     if known is not None and known.state != "stopped":
         return known
     state: State = "stopped"
-    if known is None and (folder / "status.json").exists():
+    if known is None and not _is_absent(folder / "status.json"):
         state = "unknown"
     problems = list(known.problems) if known else []
     model, counts = None, {}
@@ -67,3 +67,14 @@ def current_status(config: Config) -> Status:
     if known is None:
         return Status(state, roots, model, config.store, indexed, problems=problems)
     return replace(known, state=state, roots=roots, model=model, indexed=indexed, problems=problems)
+
+
+def _is_absent(file: Path) -> bool:
+    """Whether there is no such file, as far as this user may know."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False

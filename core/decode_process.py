@@ -27,6 +27,15 @@ _START_SECONDS = 60
 _LAST_WORDS_SECONDS = 2
 
 
+class Crash(Exception):  # noqa: N818 - the pool turns it into an error
+    """The worker is gone; the text says how."""
+
+    @property
+    def from_outside(self) -> bool:
+        """SIGKILL: the kernel, short of memory, takes decoders first; a picture cannot send it."""
+        return "SIGKILL" in str(self)
+
+
 class WorkerProcess:
     """One process and the socket that is its stdin and stdout. One thread at a time."""
 
@@ -72,7 +81,7 @@ class WorkerProcess:
     def ask(
         self, header: Mapping[str, object], data: bytes, *, max_bytes: int, timeout_seconds: float
     ) -> tuple[dict[str, object], bytes]:
-        """Its answer, unchecked; ImageError if it does not survive `data`, and it has ended."""
+        """Its answer, unchecked; Crash or ImageError if it does not survive `data`."""
         deadline = time.monotonic() + timeout_seconds
         try:
             frames.send(self._connection, header, data, deadline=deadline)
@@ -82,7 +91,7 @@ class WorkerProcess:
             raise ImageError(f"took longer than {timeout_seconds:g} s to decode") from None
         except (OSError, EOFError):
             how = self.end(patience_seconds=_LAST_WORDS_SECONDS)
-            raise ImageError(f"made the decoder crash ({how})") from None
+            raise Crash(how) from None
         except BaseException:  # nonsense, or Ctrl-C with half a message on the line
             self.end()
             raise

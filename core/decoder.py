@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.decode_process import COMMAND, WorkerProcess
-from core.errors import AppError, ImageError
+from core.decode_process import COMMAND, Crash, WorkerProcess
+from core.errors import AppError, DecoderError, ImageError
 from core.images import Limits, check_length, open_upright, thumbnail
 from core.preprocess import Preprocessing
 
@@ -92,6 +92,20 @@ class DecoderPool:
     def decode(self, data: bytes, preprocessing: Preprocessing) -> Picture:
         """See Decoder. Waits for a worker as long as it takes; the time limit starts then."""
         check_length(data, self._limits)
+        try:
+            return self._decode(data, preprocessing)
+        except Crash:
+            pass  # perhaps no fault of the picture: once more, in a fresh process
+        try:
+            return self._decode(data, preprocessing)
+        except Crash as crash:
+            if crash.from_outside:
+                raise DecoderError(
+                    f"The decoder was ended from outside ({crash}). Is there memory left?"
+                ) from None
+            raise ImageError(f"made the decoder crash ({crash})") from None
+
+    def _decode(self, data: bytes, preprocessing: Preprocessing) -> Picture:
         worker = self._take()
         pixel_bytes = preprocessing.size**2 * 3
         try:
@@ -106,7 +120,7 @@ class DecoderPool:
         except ValueError:
             worker.end()
             raise ImageError("made the decoder answer nonsense") from None
-        except AppError:
+        except (AppError, Crash):
             if self._closed and worker.ended:
                 raise _closing() from None
             raise

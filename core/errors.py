@@ -23,6 +23,10 @@ class ImageError(AppError):
     """These bytes are no picture we can index; the message is the reason, without a file name."""
 
 
+class DecoderError(AppError):
+    """The decoder was ended from outside, twice: which says nothing about the picture."""
+
+
 class ModelError(AppError):
     """The model or its weights cannot be had or do not fit."""
 

@@ -1,5 +1,6 @@
 """Files that we own: replaced in one step, locked by one process."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -62,9 +63,10 @@ class FileLock:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
             raise AppError(self._refusal.format(pid=holder)) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+        with contextlib.suppress(OSError):  # a full disk: then the holder has no name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Idempotent."""

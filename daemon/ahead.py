@@ -1,7 +1,7 @@
 """A map that works ahead of its consumer, in order, within a budget of bytes."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -17,9 +17,12 @@ def map_ahead(
     depth: int,
     weigh: Callable[[Item], int],
     budget_bytes: int,
-) -> Iterator[Result]:
-    """`function` of every item, in order; at most `depth` items and (but for a single item)
-    `budget_bytes` are under way or wait to be taken."""
+) -> Generator[Result, None, None]:
+    """`function` of every item, in order; closing it gives up what has not begun.
+
+    At most `depth` items and (but for a single item) `budget_bytes` are under way or wait to be
+    taken.
+    """
     pending: deque[tuple[Future[Result], int]] = deque()
     weight = 0
     try:

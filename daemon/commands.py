@@ -43,8 +43,8 @@ def execute(engine: Engine, command: str, arguments: Document, tell: Tell) -> Do
     raise UsageError(f"The daemon knows no command '{command}' with these arguments.")
 
 
-def carry_out(engine: Engine, request: Request) -> list[Place]:
-    """The same for a client; returns the places dealt with."""
+def carry_out(engine: Engine, request: Request) -> None:
+    """The same for a client of a running daemon."""
     try:
         request.finish(execute(engine, request.command, request.arguments, request.tell))
     except AppError as error:
@@ -52,7 +52,6 @@ def carry_out(engine: Engine, request: Request) -> list[Place]:
     except BaseException:
         request.fail(AppError("It failed unexpectedly; the daemon's log says more."))
         raise
-    return engine.everything if request.command == "sync" else []
 
 
 def engine_place(engine: Engine, path: Path) -> Place:

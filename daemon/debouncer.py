@@ -52,8 +52,11 @@ class Debouncer:
 
     def postpone(self, place: Place, now: float, seconds: float) -> None:
         """Look again `seconds` from now, unless a later hint asks for it sooner."""
-        entry = self._entries.setdefault(place, _Entry(now))
-        entry.not_before = now + seconds
+        entry = self._entries.get(place)
+        if entry is None:
+            self._entries[place] = entry = _Entry(now)
+            entry.not_before = now + seconds
+        entry.not_before = min(entry.not_before, now + seconds)
         self._queue(place, entry)
         if len(self._entries) > self._capacity:
             self._collapse()

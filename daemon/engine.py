@@ -10,6 +10,7 @@ from types import TracebackType
 
 from core.bootstrap import (
     SECOND_DAEMON,
+    NothingIndexed,
     decoder_version,
     open_database,
     open_decoder,
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 Urgent = Callable[[], list[Place]]
 LONGEST_SETTLE_SECONDS = 30
 MOST_BUILD_PASSES = 20
+COUNT_SECONDS = 1
 
 
 class Engine:
@@ -82,6 +84,9 @@ class Engine:
             open_preview=open_preview,
         )
         self._services: dict[str, SyncService] = {}
+        self._counted = 0.0
+        self.reported: Callable[[Collection[Place], SyncReport], object] = lambda *_: None
+        """Told of every sync of the index that answers, whoever asked for it."""
 
     def open_model(self) -> None:
         """Choose and load the model; takes seconds."""
@@ -91,6 +96,13 @@ class Engine:
         )
         self.board.embedded_total = self._total.count
         self.refresh()
+
+    def open_catalogue(self) -> None:
+        """For orders that need no model. NothingIndexed if there is no index."""
+        catalogue = self._database.catalogue()
+        if catalogue is None:
+            raise NothingIndexed
+        self.mirrors.catalogue = catalogue
 
     def close(self) -> None:
         """Idempotent; the locks go last."""
@@ -139,7 +151,8 @@ class Engine:
         if self.mirrors.serving is None:
             roots = {place.root for place in places}
             return SyncReport(suspended={r: str(self.root_problem(r)) for r in roots})
-        job = Job(self.board, self._total, self.stop, listener=listener, urgent=urgent)
+        around = self.board.work
+        job = self._job(listener, urgent)
         service = self._service(self.mirrors.serving, self.holds)
         try:
             report = service.sync(places, job, settled=settled)
@@ -148,9 +161,14 @@ class Engine:
         except (OSError, sqlite3.Error) as error:
             raise _state_error(self.config, error) from error
         finally:
-            if urgent:
-                self.board.work = Work()
+            self.board.work = around
+        self.reported(places, report)
         return report
+
+    def _job(self, listener: Listener | None, urgent: Urgent | None) -> Job:
+        return Job(
+            self.board, self._total, self.stop, listener=listener, count=self._count, urgent=urgent
+        )
 
     def root_problem(self, root: str) -> str | None:
         """Why the root is left alone; None if it is healthy and the model is there."""
@@ -178,23 +196,42 @@ class Engine:
         """One pass over the index being built; switch to it once a pass finds nothing to do (what
         was urgent meanwhile went to the index that answers, and is found by the next pass)."""
         assert self.mirrors.building is not None
-        job = Job(self.board, self._total, self.stop, listener=listener, urgent=urgent)
         service = self._service(self.mirrors.building, self._never_holds)
         try:
-            report = service.sync(self.everything, job)
+            report = service.sync(self.everything, self._job(listener, urgent))
         except (OSError, sqlite3.Error) as error:
             raise _state_error(self.config, error) from error
         finally:
             self.board.work = Work()
-        if report.found or report.stopped or report.suspended:
+        # A file that is always being written is no reason to wait: the next scan looks at it.
+        if report.found > len(report.again) or report.stopped:
             return False
-        old = self._database.vectors(self.mirrors.catalogue.serving)
-        if report.failed and old.count(list(report.failed)):
-            return False  # what cannot be read now would be lost with the old index
-        self.mirrors.switch()
-        self._services.clear()
+        blocker = self._blocker(report)
+        self.board.problem("switch", blocker)
+        if blocker:
+            return False
+        try:
+            self.mirrors.switch()
+        finally:
+            self._services.clear()  # among them the one that holds no deletions
         self.refresh()
         return True
+
+    def _blocker(self, report: SyncReport) -> str | None:
+        """What the old index has and the new one would lose: a sentence, or None."""
+        old = self._database.vectors(self.mirrors.catalogue.serving)
+        foreign = sorted(old.roots().keys() - self.config.roots.keys())
+        if report.suspended:
+            what = " ".join(report.suspended.values())
+        elif report.failed and old.count(list(report.failed)):
+            what = f"{min(report.failed)} cannot be read, and it is indexed."
+        elif self.holds:
+            what = "Deletions are held back: run `lookalike approve`, or bring the files back."
+        elif foreign:
+            what = f"Rows of roots that are no longer configured: `lookalike forget {foreign[0]}`."
+        else:
+            return None
+        return f"The new index is complete, but the old one goes on answering. {what}"
 
     def build_to_the_end(self, listener: Listener) -> None:
         """As a person asks for it; what cannot be finished is left to the next time."""
@@ -278,12 +315,22 @@ class Engine:
         for service in self._services.values():
             service.index.store.maintain()
 
+    def _count(self) -> None:
+        """The rows of each root, at most once a second."""
+        if time.monotonic() - self._counted >= COUNT_SECONDS:
+            store = self._database.vectors(self.mirrors.catalogue.serving)
+            for root in self.config.roots:
+                self.board.indexed[root] = store.count([Place(root, "")])
+            self._counted = time.monotonic()
+            self.board.moved()
+
     def refresh(self) -> None:
         """Count again what the status shows; keep the notes."""
         board, catalogue = self.board, self.mirrors.catalogue
         indexed = self._database.vectors(catalogue.serving).roots()
         board.model = catalogue.serving
         board.indexed = {root: indexed.get(root, 0) for root in self.config.roots}
+        self._counted = time.monotonic()
         board.rejected = len(self._rejections)
         board.held = len(self.holds)
         board.problem("model", self.mirrors.problem)

@@ -7,12 +7,12 @@ the ten minutes anew; so do two complete scans of a healthy root at least 15 min
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from core.files import read_json, write_json
-from core.records import Place
+from core.records import IndexedStamp, Place
 
 WINDOW_SECONDS = 600
 CONFIRM_SECONDS = 900
@@ -62,31 +62,45 @@ class Holds:
         asked = {*content, *moved}
         allowed = asked & self._released
         doubtful = [place for place in content if place not in allowed]
-        now = self._clock()
-        recent = [(at, n) for at, n in self._recent.get(root, []) if abs(now - at) < WINDOW_SECONDS]
-        lately = sum(n for _, n in recent)
+        lately = sum(count for _, count in self._lately(root))
         limit = max(NEVER_FEWER_THAN, self._share * (rows + lately))
         if self._share >= 1 or lately + len(doubtful) <= limit:
             allowed = asked
-            if doubtful:
-                recent.append((now, len(doubtful)))
         else:
             allowed |= set(moved)
-        self._recent[root] = recent
-        if self._share < 1 and len(allowed) >= rows and not asked <= self._released:
+        if self._share < 1 and len(allowed) >= rows:
             allowed = asked & self._released
-        for place in asked:
-            if place in allowed:
-                self._held.pop(place, None)
-            else:
-                self._held.setdefault(place, None)
-        self._released -= asked
+        for place in asked - allowed:
+            self._held.setdefault(place, None)
         self._save()
         return allowed
 
+    def deleted(self, root: str, places: Collection[Place], *, content: int) -> None:
+        """These are gone; `content` of them took the last row of their bytes along, and count."""
+        approved = len(self._released.intersection(places))
+        if counted := max(0, content - approved):
+            self._recent[root] = [*self._lately(root), (self._clock(), counted)]
+        for place in places:
+            self._held.pop(place, None)
+        self._released.difference_update(places)
+        self._save()
+
+    def _lately(self, root: str) -> list[tuple[float, int]]:
+        now = self._clock()
+        return [(at, n) for at, n in self._recent.get(root, []) if abs(now - at) < WINDOW_SECONDS]
+
     def seen(self, place: Place) -> None:
-        """The file is there (again): nothing to hold."""
+        """The file is there (again): nothing to hold, and no approval to keep for later."""
         self._held.pop(place, None)
+        self._released.discard(place)
+
+    def drop_without_rows(
+        self, asked: Collection[Place], stamps: Mapping[Place, IndexedStamp]
+    ) -> None:
+        """Forget what is held at and below `asked` and has no row any more."""
+        for place in [place for place in self._held if place not in stamps]:
+            if any(above.covers(place) for above in asked):
+                self.seen(place)
 
     def confirm(self, root: str) -> None:
         """A complete scan of the healthy root has just found everything that is held missing."""
@@ -98,8 +112,7 @@ class Holds:
                 self._held[place] = now
             elif now - first >= CONFIRM_SECONDS:
                 self._released.add(place)
-        if self._released:
-            self._recent.pop(root, None)
+                self._recent.pop(root, None)
 
     def approve(self) -> list[Place]:
         """Release everything held now; returns it, to be synced."""

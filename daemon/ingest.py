@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.decoder import Decoder, Picture
-from core.errors import ImageError
+from core.errors import DecoderError, ImageError
 from core.index import ImageIndex
 from core.records import FileStamp, ImageRecord, Place, Vector
 from daemon.ahead import in_groups, map_ahead
 from daemon.reader import ChangingError, Content, read_content
 from daemon.recent import RecentlyDeleted
 
+Decoded = Picture | ImageError | DecoderError
 Batch = list[tuple[Content, Picture]]
 Vectors = NDArray[np.float32]
 
@@ -111,10 +112,7 @@ class _Run:
         self._rows: list[ImageRecord] = []
         self._written = time.monotonic()
         self._fresh: dict[str, tuple[Vector, bytes]] = {}
-        self._flying: dict[str, tuple[Vector, bytes]] = {}
-        """What was embedded and is not in the store yet, by digest: not yet handed to the writer
-        thread, and being written by it."""
-        self._writing: Future[None] | None = None
+        """What was embedded and is not in the store yet, by digest."""
 
     def run(self) -> Outcome:
         parts = self._parts
@@ -122,7 +120,6 @@ class _Run:
         with (
             ThreadPoolExecutor(2 * parts._workers, "ingest") as pool,
             ThreadPoolExecutor(streams, "embed") as model,
-            ThreadPoolExecutor(1, "store-writer") as writer,
         ):
             reads = map_ahead(
                 pool,
@@ -135,22 +132,25 @@ class _Run:
             decoded = map_ahead(
                 pool,
                 self._decode,
-                self._unknown(reads, writer),
+                self._unknown(reads),
                 depth=2 * batch_size * (streams + 1),
                 weigh=lambda content: len(content.data),
                 budget_bytes=READ_AHEAD_BYTES,
             )
             for batch in in_groups(self._accepted(decoded), batch_size):
+                if self._monitor.stopping():
+                    decoded.close()
+                    reads.close()
+                    break
                 # The batches before went through the model while this one was decoded; one more
                 # than there are streams waits, so that none of them ever does.
                 while len(self._embedding) > streams:
-                    self._finish_embedding(writer)
+                    self._finish_embedding()
                 pixels = np.stack([picture.pixels for _, picture in batch])
                 self._embedding.append((batch, model.submit(parts._index.embed, pixels)))
             while self._embedding:
-                self._finish_embedding(writer)
-            self._flush(writer)
-            self._await_writer()
+                self._finish_embedding()
+            self._flush()
         return self._outcome
 
     def _until_stopped(self) -> Iterator[tuple[Place, FileStamp]]:
@@ -170,7 +170,6 @@ class _Run:
     def _unknown(
         self,
         reads: Iterable[Content | tuple[Place, FileStamp, Exception]],
-        writer: ThreadPoolExecutor,
     ) -> Iterator[Content]:
         """The contents that must be embedded; the others are written or noted on the way."""
         index, recent = self._parts._index, self._parts._recent
@@ -187,7 +186,7 @@ class _Run:
                 digest = content.digest
                 if digest in vectors:
                     records.append(_record(content, vectors[digest]))
-                elif known := self._fresh.get(digest) or self._flying.get(digest):
+                elif known := self._fresh.get(digest):
                     records.append(_record(content, *known))
                 elif digest in remembered:
                     records.append(_record(content, *remembered[digest]))
@@ -195,7 +194,7 @@ class _Run:
                     if digest not in self._waiting:
                         unknown.append(content)
                     self._waiting[digest].append(content)
-            self._write(records, writer)
+            self._write(records)
             yield from unknown
 
     def _note(self, place: Place, stamp: FileStamp, error: Exception) -> None:
@@ -206,17 +205,19 @@ class _Run:
                 self._outcome.changing.append(place)  # the next look says what became of it
             case OSError():
                 self._outcome.failed[place] = str(error.strerror)
+            case DecoderError():
+                self._outcome.failed[place] = str(error)
         self._monitor.finished(1)
 
-    def _decode(self, content: Content) -> tuple[Content, Picture | ImageError]:
+    def _decode(self, content: Content) -> tuple[Content, Decoded]:
         try:
             preprocessing = self._parts._index.embedder.preprocessing
             return content, self._parts._decoder.decode(content.data, preprocessing)
-        except ImageError as error:
+        except (ImageError, DecoderError) as error:
             return content, error
 
     def _accepted(
-        self, decoded: Iterable[tuple[Content, Picture | ImageError]]
+        self, decoded: Iterable[tuple[Content, Decoded]]
     ) -> Iterator[tuple[Content, Picture]]:
         for content, result in decoded:
             if isinstance(result, Picture):
@@ -225,7 +226,7 @@ class _Run:
             for same in self._waiting.pop(content.digest):
                 self._note(same.place, same.stamp, result)
 
-    def _finish_embedding(self, writer: ThreadPoolExecutor) -> None:
+    def _finish_embedding(self) -> None:
         """Wait for the model, count, and hand the rows on."""
         batch, future = self._embedding.popleft()
         vectors = future.result()
@@ -240,33 +241,25 @@ class _Run:
             content.digest: (vector, picture.thumbnail)
             for (content, picture), vector in zip(batch, vectors, strict=True)
         }
-        self._write(records, writer)
+        self._write(records)
 
-    def _write(self, records: list[ImageRecord], writer: ThreadPoolExecutor) -> None:
-        """Collect rows, and hand them to the writer thread when there are enough: a write costs
-        the same for one row as for many."""
+    def _write(self, records: list[ImageRecord]) -> None:
+        """Collect rows, and write them when there are enough: a write costs nearly the same for
+        one row as for many."""
         self._rows += records
-        now = time.monotonic()
-        if len(self._rows) >= WRITE_ROWS or now - self._written >= WRITE_SECONDS:
-            self._written = now
-            self._flush(writer)
+        if len(self._rows) >= WRITE_ROWS or time.monotonic() - self._written >= WRITE_SECONDS:
+            self._flush()
 
-    def _flush(self, writer: ThreadPoolExecutor) -> None:
-        self._await_writer()
+    def _flush(self) -> None:
+        rows = [row for row in self._rows if not self._monitor.superseded(row.place)]
+        self._parts._index.add(rows)
+        self._outcome.written += [row.place for row in rows]
+        self._outcome.racy += [row.place for row in rows if row.racy]
+        files, self._rows, self._fresh = len(self._rows), [], {}
+        self._monitor.finished(files)
+        # After the write: what is urgent then finds these vectors, and overwrites what is older.
         self._monitor.between()
-        rows, self._rows = self._rows, []
-        self._flying, self._fresh = self._fresh, {}
-        fresh = [row for row in rows if not self._monitor.superseded(row.place)]
-        if fresh:
-            self._writing = writer.submit(self._parts._index.add, fresh)
-        self._outcome.written += [row.place for row in fresh]
-        self._outcome.racy += [row.place for row in fresh if row.racy]
-        self._monitor.finished(len(rows))
-
-    def _await_writer(self) -> None:
-        if self._writing is not None:
-            self._writing.result()
-            self._writing = None
+        self._written = time.monotonic()
 
 
 def _weight(read: Content | tuple[Place, FileStamp, Exception]) -> int:

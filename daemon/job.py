@@ -24,15 +24,17 @@ class Job:
         stop: threading.Event,
         *,
         listener: Listener | None = None,
+        count: Callable[[], None],
         urgent: Callable[[], list[Place]] | None = None,
     ) -> None:
-        """`urgent` deals with what cannot wait and returns the places it dealt with; a job
-        without it is urgent itself, and leaves the board's progress to the one it interrupts."""
+        """`count` is called while rows are being written. `urgent` deals with what cannot wait and
+        returns the places it dealt with; a job without it is urgent itself."""
         self._board = board
         self._total = total
         self._stop = stop
         self._listener = listener
         self._urgent = urgent
+        self._count = count
         self._work = Work()
         if urgent:
             board.work = self._work
@@ -70,5 +72,6 @@ class Job:
 
     def between(self) -> None:
         """Let what is urgent go first; what it dealt with is not written again by this job."""
+        self._count()
         for place in self._urgent() if self._urgent else ():
             self._overtaken.add(place)

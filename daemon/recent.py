@@ -3,6 +3,7 @@
 Not a record of what is indexed: it may be lost at any time, which costs work and nothing else.
 """
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from core.errors import AppError
 from core.records import Vector
+
+logger = logging.getLogger(__name__)
 
 KEEP_SECONDS = 30 * 24 * 3600
 MAX_BYTES = 1 << 30
@@ -37,6 +41,10 @@ class RecentlyDeleted:
         self._max_bytes = max_bytes
         try:
             self._database = self._open(file)
+        except sqlite3.OperationalError as error:
+            raise AppError(
+                f"{file} cannot be used: {error}. Check the free space and the permissions."
+            ) from None
         except sqlite3.DatabaseError:  # damaged: start again, that is what it is for
             file.unlink(missing_ok=True)
             self._database = self._open(file)
@@ -52,10 +60,13 @@ class RecentlyDeleted:
     def keep(self, embedder: str, rows: Iterable[tuple[str, Vector, bytes | None]]) -> None:
         """Remember (digest, vector, thumbnail) of rows about to be deleted."""
         now = self._clock()
-        self._database.executemany(
-            "INSERT OR REPLACE INTO recent VALUES (?, ?, ?, ?, ?)",
-            ((embedder, digest, now, v.tobytes(), thumbnail) for digest, v, thumbnail in rows),
-        )
+        try:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO recent VALUES (?, ?, ?, ?, ?)",
+                ((embedder, digest, now, v.tobytes(), thumb) for digest, v, thumb in rows),
+            )
+        except sqlite3.DatabaseError as error:  # costs an embedding if they come back, no more
+            logger.warning("The vectors of deleted rows cannot be kept: %s", error)
 
     def find(self, embedder: str, digests: Sequence[str]) -> dict[str, tuple[Vector, bytes | None]]:
         """What is remembered of these contents."""
@@ -63,7 +74,11 @@ class RecentlyDeleted:
         query = (
             f"SELECT digest, vector, thumbnail FROM recent WHERE embedder=? AND digest IN ({marks})"
         )
-        rows = self._database.execute(query, (embedder, *digests))
+        try:
+            rows = self._database.execute(query, (embedder, *digests)).fetchall()
+        except sqlite3.DatabaseError as error:  # it may be lost at any time, so also now
+            logger.warning("The vectors of deleted rows cannot be read: %s", error)
+            return {}
         return {digest: (np.frombuffer(v, np.float32), thumb) for digest, v, thumb in rows}
 
     def prune(self) -> None:

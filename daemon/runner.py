@@ -11,6 +11,10 @@ from daemon.progress import ProgressBar
 from daemon.service import Daemon
 
 
+class _StoppedEarlyError(Exception):
+    """Breaks off the start, wherever it is: a download must not keep anybody waiting."""
+
+
 def run(config: Config) -> int:
     """Until SIGTERM or SIGINT; returns the exit code."""
     set_up_logging(config.log)
@@ -20,10 +24,14 @@ def run(config: Config) -> int:
 
             def stop(_signal: int, _frame: FrameType | None) -> None:
                 daemon.stop()
+                if not daemon.started:
+                    raise _StoppedEarlyError
 
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, stop)
             daemon.run()
+    except _StoppedEarlyError:
+        return 0
     except AppError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -69,6 +69,10 @@ class Scanner:
             raise
         return not stat.S_ISREG(status.st_mode) or not self._candidates.wanted(relative)
 
+    def stamp(self, place: Place) -> FileStamp:
+        """Of the file at `place` as it is now; OSError if there is none or it cannot be known."""
+        return file_stamp(self._lstat_beneath(path_bytes(place.path)))
+
     def _lstat_beneath(self, relative: bytes) -> os.stat_result:
         """lstat, where a symlink in place of a folder on the way counts as "not there"."""
         path = self._base

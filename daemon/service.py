@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from core.config import Config
 from core.errors import AppError, ConfigError
@@ -12,7 +12,7 @@ from core.records import Place
 from core.state import Progress
 from daemon.commands import carry_out
 from daemon.control import ControlServer, Request
-from daemon.engine import Engine
+from daemon.engine import Engine, Urgent
 from daemon.hints import Hints
 from daemon.job import Listener
 from daemon.reader import COARSEST_TICK_SECONDS
@@ -47,6 +47,8 @@ class Daemon:
         self._config = config
         self._listener = listener or _LogProgress()
         self._ready = ready
+        self.started = False
+        """False while the model is being loaded, perhaps downloaded, and folders are armed."""
         self._engine = Engine(config)
         self._hints = Hints(config.watch.settle_seconds)
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
@@ -57,7 +59,11 @@ class Daemon:
         self._next_scan = 0.0
         self._next_health = 0.0
         self._next_maintenance = time.monotonic() + MAINTAIN_SECONDS
+        self._next_build = 0.0
+        self._build_pause_seconds = HEALTH_SECONDS
         self._failed: dict[Place, str] = {}
+        self._dealt_with: list[Place] = []
+        self._engine.reported = self._digest
 
     def stop(self) -> None:
         """From any thread or signal handler: end soon, whatever is under way."""
@@ -77,6 +83,7 @@ class Daemon:
             self._watcher.wait_armed(ARM_SECONDS)
             self._ready()
             logger.info("Watching %s", ", ".join(map(str, self._config.roots.values())))
+            self.started = True
             while not engine.stop.is_set():
                 self._step()
         finally:
@@ -97,7 +104,7 @@ class Daemon:
             self._urgent()
             if time.monotonic() >= self._next_scan:
                 self._scan()
-            elif self._engine.mirrors.building:
+            elif self._engine.mirrors.building and time.monotonic() >= self._next_build:
                 self._build()
             elif time.monotonic() >= self._next_maintenance and not self._hints.pending:
                 self._next_maintenance = time.monotonic() + MAINTAIN_SECONDS
@@ -161,7 +168,6 @@ class Daemon:
         )
         if report.stopped:
             return
-        self._digest(engine.everything, report)
         engine.board.last_scan_seconds = time.time()
         logger.info(
             "Scanned everything in %.1f s: %d differences, %d written, %d deleted",
@@ -176,35 +182,53 @@ class Daemon:
         return min(interval, SCAN_WITHOUT_EVENTS_SECONDS) if self._hints.unwatched else interval
 
     def _build(self) -> None:
-        if not self._engine.build(self._listener, self._urgent):
-            self._hints.wait(HEALTH_SECONDS)
+        """One pass over the index being built; the more of them were in vain, the rarer."""
+        if self._engine.build(self._listener, self._urgent):
+            self._build_pause_seconds = HEALTH_SECONDS
+            self._next_scan = 0.0  # what changed during the last pass
+        else:
+            self._next_build = time.monotonic() + self._build_pause_seconds
+            longest = self._config.watch.rescan_minutes * 60
+            self._build_pause_seconds = min(longest, self._build_pause_seconds * 2)
 
     def _urgent(self) -> list[Place]:
-        """What cannot wait for the end of a scan: people's commands, and files just changed."""
+        """What cannot wait for the end of a scan: people's commands, and files just changed.
+
+        Returns the places that it dealt with.
+        """
+        self._dealt_with = []
         self._look_after()
-        done = self._serve_requests()
-        if due := self._hints.due():
-            report = self._sync_due(due)
-            self._digest(due, report)
-            done += due
-        return done
+        nested = bool(self._engine.board.work.total)
+        self._serve_requests()
+        due = self._hints.due()
+        if nested:
+            # A whole root is what the work around us is about; it is looked at again afterwards.
+            for place in [place for place in due if not place.path]:
+                due.remove(place)
+                self._hints.postpone(place, HEALTH_SECONDS)
+        if due:
+            self._sync_due(due, None if nested else self._urgent)
+        return self._dealt_with
 
-    def _serve_requests(self) -> list[Place]:
-        done: list[Place] = []
+    def _serve_requests(self) -> None:
         while not self._requests.empty():
-            done += carry_out(self._engine, self._requests.get())
-            self._refresh_states()
-        return done
+            request = self._requests.get()
+            carry_out(self._engine, request)
+            if request.command == "forget":  # of a root that stays: it is indexed again
+                self._next_scan = 0.0
 
-    def _sync_due(self, due: list[Place]) -> SyncReport:
+    def _sync_due(self, due: list[Place], urgent: Urgent | None) -> None:
         try:
-            return self._engine.sync(due)
+            self._engine.sync(due, listener=self._listener, urgent=urgent)
         except BaseException:
             for place in due:  # not done: to be looked at again, whatever happens next
                 self._hints.postpone(place, HEALTH_SECONDS)
             raise
 
-    def _digest(self, asked: list[Place], report: SyncReport) -> None:
+    def _digest(self, asked: Collection[Place], report: SyncReport) -> None:
+        """Whoever asked for a sync, this is what follows from it."""
+        if not report.stopped and not report.suspended:
+            self._dealt_with += asked
         for place in report.again:
             self._hints.postpone(place, self._config.watch.settle_seconds)
         for place in report.racy:

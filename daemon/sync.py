@@ -129,11 +129,14 @@ class SyncService:
         work = self._settled(plan.ingest, set(asked) if settled else set(), report)
         monitor.planned(len(work))
         outcome = self._ingest.run(work, monitor)
-        for place, (stamp, reason) in outcome.rejected.items():
+        # What a later sync has dealt with meanwhile is its business: our findings are older.
+        rejected = {p: r for p, r in outcome.rejected.items() if not monitor.superseded(p)}
+        for place, (stamp, reason) in rejected.items():
             logger.warning("Rejected %s: it %s", place, reason)
             self._rejections[place] = Rejection(stamp, reason, self._decoder_version)
         for place in outcome.written:
-            self._rejections.pop(place, None)
+            if not monitor.superseded(place):
+                self._rejections.pop(place, None)
         report.failed |= findings.unknown | outcome.failed
         report.again += outcome.changing
         report.racy += outcome.racy
@@ -144,24 +147,25 @@ class SyncService:
         if monitor.stopping():
             report.stopped = True
             return
-        bad = [place for place in outcome.rejected if place in stamps]
         unknown = Scope(findings.unknown)
         absent = [place for place in plan.absent if place not in unknown]
-        report.deleted += self._delete(root, scanner, [*absent, *bad], stamps)
+        bad = [place for place in rejected if place in stamps]
+        doubtful = [place for place in [*absent, *bad] if not monitor.superseded(place)]
+        report.deleted += self._delete(root, scanner, doubtful, stamps, monitor)
+        self._holds.drop_without_rows(asked, stamps)
         self._forget_rejections(scanner, asked, unknown)
         if Place(root, "") in asked:
             report.skipped[root] = findings.skipped
             if not findings.unknown and self.root_problem(root) is None:
                 self._holds.confirm(root)
                 again = [place for place in self._holds.released if place.root == root]
-                report.deleted += self._delete(root, scanner, again, stamps)
+                report.deleted += self._delete(root, scanner, again, stamps, monitor)
 
     def _noticed(
         self, observed: Iterable[tuple[Place, FileStamp]]
     ) -> Iterable[tuple[Place, FileStamp]]:
         for place, stamp in observed:
-            if self._holds:
-                self._holds.seen(place)
+            self._holds.seen(place)
             yield place, stamp
 
     def _settled(
@@ -183,6 +187,7 @@ class SyncService:
         scanner: Scanner,
         places: Sequence[Place],
         stamps: Mapping[Place, IndexedStamp],
+        monitor: Monitor,
     ) -> int:
         """Deletions come last, on positive evidence, and only as far as nothing is held."""
         doomed = [place for place in places if place in stamps and self._gone(scanner, place)]
@@ -208,16 +213,20 @@ class SyncService:
             )
         for start in range(0, len(allowed), DELETE_BATCH):
             batch = allowed[start : start + DELETE_BATCH]
-            if self.root_problem(root):
+            if monitor.stopping() or self.root_problem(root):
                 return start
             self._remember(batch, stamps)
             self.index.remove(batch)
+            self._holds.deleted(root, batch, content=len(set(batch).intersection(content)))
         return len(allowed)
 
     def _gone(self, scanner: Scanner, place: Place) -> bool:
+        """No picture is there: no file, or one that was rejected as it is now."""
         rejection = self._rejections.get(place)
         try:
-            return rejection is not None or scanner.is_absent(place)
+            if scanner.is_absent(place):
+                return True
+            return rejection is not None and scanner.stamp(place) == rejection.stamp
         except OSError:
             return False
 

@@ -26,3 +26,11 @@ def write(file: Path, seed: int) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(jpeg(seed))
     return file
+
+
+def write_slow(folder: Path, count: int) -> None:
+    """Files of different bytes, each some 30 ms to decode: a scan that can be interrupted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    large = jpeg(0, (4000, 2600))
+    for number in range(count):  # what follows the end of a JPEG is no part of the picture
+        (folder / f"{number:03}.jpg").write_bytes(large + number.to_bytes(4))

@@ -120,6 +120,8 @@ class TimmEmbedder:
         is, take every core for themselves. Safe to call from any thread.
         """
         check_pixels(pixels, self.preprocessing.size)
+        if not len(pixels):
+            return np.empty((0, self.dim), np.float32)
         if len(pixels) < self.batch_size // 2:
             with self._alone:
                 if torch.get_num_threads() != self._threads:

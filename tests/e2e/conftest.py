@@ -84,10 +84,13 @@ class Project:
         return json.loads(self.cli(*arguments, "--json", code=code).stdout)
 
     def start(self) -> None:
+        self.launch()
+        self.wait(lambda: self.status()["state"] in ("watching", "suspended"))
+
+    def launch(self) -> None:
         command = self.command("daemon")
         with (self.folder / "daemon.log").open("a") as log:
             self.daemon = subprocess.Popen(command, cwd=TOP, env=self.environ, stderr=log)
-        self.wait(lambda: self.status()["state"] in ("watching", "suspended"))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.daemon is not None
@@ -109,6 +112,11 @@ class Project:
         if self.daemon and document["pid"] != self.daemon.pid:
             return {"state": "none"}
         return document
+
+    def embedded(self) -> int:
+        """The count that the daemon writes at each batch, while status.json waits a second."""
+        file = self.folder / "var/state/daemon/embedded.json"
+        return json.loads(file.read_text())["embedded_total"] if file.exists() else 0
 
     def wait(self, condition: Callable[[], object], seconds: float = 20) -> None:
         deadline = time.monotonic() + seconds

@@ -74,7 +74,6 @@ def test_k_under_and_distance_narrow_the_answer(project: Project) -> None:
         ["search"],
         ["forget"],
         ["forget", "dataset", "--all"],
-        ["forget", "nowhere"],
         ["adopt", "nowhere"],
         ["sync", "/"],
         ["nonsense"],
@@ -222,6 +221,7 @@ def test_forget_takes_a_root_out(project: Project) -> None:
     assert any("old" in problem for problem in project.json("status")["problems"])
     assert project.json("forget", "old")["forgotten"] == 1
     assert not any("old" in problem for problem in project.json("status")["problems"])
+    project.cli("forget", "nowhere", code=2)
     project.cli("verify")
 
 
