@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import TOP, Project
 from tests.pictures import draw, jpeg, write
+from tests.project import TOP, Project
 
 
 def test_the_main_job(project: Project) -> None:

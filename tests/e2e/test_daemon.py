@@ -6,8 +6,8 @@ import signal
 import socket
 import time
 
-from tests.e2e.conftest import Project
 from tests.pictures import jpeg, write, write_slow
+from tests.project import Project
 
 
 def test_it_follows_whatever_happens_to_files_and_folders(project: Project) -> None:

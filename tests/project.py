@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ import yaml
 
 from cli.main import main
 
-TOP = Path(__file__).parent.parent.parent
+TOP = Path(__file__).parent.parent
 
 
 class Result(NamedTuple):
@@ -129,12 +129,3 @@ class Project:
 
     def wait_indexed(self, count: int) -> None:
         self.wait(lambda: self.status().get("indexed") == count and not self.status()["pending"])
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    made = Project(tmp_path / "project")
-    yield made
-    if made.daemon:
-        made.daemon.kill()
-        made.daemon.wait()
