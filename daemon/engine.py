@@ -16,7 +16,7 @@ from core.bootstrap import (
     open_embedder,
     open_named,
     open_preview,
-    writer_lock,
+    writer_locks,
 )
 from core.candidates import Candidates
 from core.config import Config
@@ -50,7 +50,7 @@ class Engine:
         self.config = config
         self.stop = threading.Event()
         folder = config.state / "daemon"
-        self._locks = [FileLock(folder / "lock", SECOND_DAEMON), writer_lock(config)]
+        self._locks = [FileLock(folder / "lock", SECOND_DAEMON), *writer_locks(config)]
         try:
             for lock in self._locks:
                 lock.acquire()

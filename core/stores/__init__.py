@@ -38,7 +38,10 @@ class VectorStore(Protocol):
     """The rows of one embedder. `under` holds places; a row at or below any of them counts;
     None = every row. Whatever cannot be done raises StoreError with a sentence."""
 
-    dim: int
+    @property
+    def dim(self) -> int:
+        """Numbers a vector."""
+        ...
 
     def upsert(self, records: Sequence[ImageRecord]) -> None:
         """Write rows by id, and their thumbnails by digest. Idempotent; once it returns, every

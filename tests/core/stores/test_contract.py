@@ -1,5 +1,6 @@
 """What every store does. The memory store is the specification."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from core.errors import StoreError
 from core.paths import path_text
 from core.records import FileStamp, IndexedStamp, Place
 from core.stores import FORMAT, Catalogue, Database, VectorStore
+from core.stores.weaviate import WeaviateDatabase
 from tests.core.stores.helpers import DIM, digest, open_database, record, vector
 
 ODD_NAMES = [
@@ -33,9 +35,16 @@ ODD_NAMES = [
 ]
 
 
-@pytest.fixture(params=["memory", "lance"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    return open_database(request.param, tmp_path / "index")
+@pytest.fixture(params=["memory", "lance", pytest.param("weaviate", marks=pytest.mark.weaviate)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "weaviate":
+        server = request.getfixturevalue("weaviate_server")
+        url = server.url(request.getfixturevalue("weaviate_name"))
+        opened: Database = WeaviateDatabase(url, writable=True, api_key=server.key)
+    else:
+        opened = open_database(request.param, tmp_path / "index")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
