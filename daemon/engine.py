@@ -84,6 +84,7 @@ class Engine:
 
     def open_model(self) -> None:
         """Choose and load the model; takes seconds."""
+        self._database.claim()
         self.mirrors.open()
         self._total = EmbeddedTotal(
             self.config.state / "daemon" / "embedded.json", self.mirrors.catalogue.created

@@ -54,6 +54,7 @@ class WeaviateServer:
             "DISABLE_TELEMETRY": "true",
             "GO_PROFILING_DISABLE": "true",
             "GOMAXPROCS": "2",
+            "QUERY_MAXIMUM_RESULTS": "1000",  # so that every limit is met with few rows
             "DISK_USE_WARNING_PERCENTAGE": "99",
             "DISK_USE_READONLY_PERCENTAGE": "99",
             **KEYS,

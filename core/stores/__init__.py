@@ -104,6 +104,12 @@ class Database(Protocol):
         """None = nothing was ever indexed here. StoreError if the format is too new."""
         ...
 
+    def claim(self) -> None:
+        """For a writer, before anything else: take the right to write here, which only one has at
+        a time. AppError if another has it; StoreAwayError if that cannot be found out now. Where
+        a lock beside the store does the same there is nothing to do."""
+        ...
+
     def write_catalogue(self, catalogue: Catalogue) -> None:
         """Replace the catalogue in one step."""
         ...

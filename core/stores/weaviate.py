@@ -46,6 +46,11 @@ class WeaviateDatabase:
         known = {name: found[name] for name in Catalogue.__dataclass_fields__ if name in found}
         return checked_catalogue(Catalogue(**known), self.address)
 
+    def claim(self) -> None:
+        """See Database."""
+        with self._writer.writing():
+            pass
+
     def write_catalogue(self, catalogue: Catalogue) -> None:
         """See Database."""
         with self._writer.writing():
@@ -70,6 +75,7 @@ class WeaviateDatabase:
             self._writer,
             dim=dim or 0,
             digests_in_use=self._digests_in_use,
+            alone=self._writable,
         )
         return self._stores[name]
 

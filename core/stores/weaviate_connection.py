@@ -39,7 +39,7 @@ class Connection:
         self._oldest = oldest
         self._client: WeaviateClient | None = None
         self._opening = threading.Lock()
-        self._closed = False
+        self._end: UnreachableError | None = None
         self._web = httpx.Client(
             base_url=f"http{'s' if secure else ''}://{address}/v1/.well-known",
             timeout=_PROBE_SECONDS,
@@ -55,7 +55,7 @@ class Connection:
         What is given up goes on in a thread until the connection is closed, at most for a minute.
         """
         deadline = time.monotonic() + seconds
-        client = self._opened(deadline)
+        client = self._opened(deadline, silence_seconds)
         call = _Call(lambda: act(client))
         silent_since: float | None = None
         while not call.wait(min(_LOOK_AFTER_SECONDS, deadline - time.monotonic())):
@@ -71,11 +71,11 @@ class Connection:
                 if not call.wait(0):
                     raise
             if time.monotonic() >= deadline and not call.wait(0):
-                raise self._unreachable(f"no answer within {seconds:g} s")
+                raise self._unreachable(f"no answer within {seconds:.0f} s")
         try:
             return call.result()
         except FAILURES as error:
-            raise store_error(self.address, error) from error
+            raise self._end or store_error(self.address, error) from error
 
     def server_seconds(self) -> float:
         """The server's clock. UnreachableError unless it says that it is ready."""
@@ -89,35 +89,39 @@ class Connection:
             reason = f"it is not ready ({error.response.status_code})"
             raise self._unreachable(reason) from None
         except FAILURES as error:
-            raise store_error(self.address, error) from None
+            raise self._end or store_error(self.address, error) from None
 
-    def close(self) -> None:
-        """End what is under way with an error; idempotent."""
-        self._closed = True
+    def close(self, why: UnreachableError | None = None) -> None:
+        """End what is under way, in whatever thread, with this error; idempotent."""
+        self._end = self._end or why or self._unreachable("the connection was closed")
         self._web.close()
         if client := self._client:
             with suppress(*FAILURES):
                 client.close()
 
-    def _opened(self, deadline: float) -> WeaviateClient:
+    def _opened(self, deadline: float, silence_seconds: float) -> WeaviateClient:
         if not self._opening.acquire(timeout=max(0, deadline - time.monotonic())):
             raise self._unreachable("no connection in time")
         try:
-            if self._closed:
-                raise self._unreachable("the connection was closed")
+            if self._end:
+                raise self._end
             if self._client is None:
-                self._client = self._open()
-                if self._closed:  # meanwhile
+                self._client = self._open(silence_seconds)
+                if self._end:  # meanwhile
                     self._client.close()
             return self._client
         finally:
             self._opening.release()
 
-    def _open(self) -> WeaviateClient:
-        try:
-            self.server_seconds()
-        except _SilentError as silent:
-            raise self._unreachable(str(silent)) from None
+    def _open(self, silence_seconds: float) -> WeaviateClient:
+        end = time.monotonic() + silence_seconds
+        while True:
+            try:
+                self.server_seconds()
+                break
+            except _SilentError as silent:
+                if time.monotonic() >= end:
+                    raise self._unreachable(str(silent)) from None
         self._check_grpc_port()
         call = _Call(self._connect)
         if not call.wait(_CONNECT_SECONDS):
@@ -136,8 +140,8 @@ class Connection:
                     f"The Weaviate server {self.address} has version {version}, which may lose "
                     "rows. Please update it to 1.40, or to 1.38.10 or later of 1.38."
                 )
-            if self._closed:  # nobody waits for it any more
-                raise self._unreachable("the connection was closed")
+            if self._end:  # nobody waits for it any more
+                raise self._end
         except BaseException:
             client.close()
             raise
@@ -155,7 +159,7 @@ class Connection:
             ) from None
 
     def _unreachable(self, reason: str) -> UnreachableError:
-        return UnreachableError(f"The Weaviate server {self.address} does not answer: {reason}.")
+        return UnreachableError(f"The Weaviate server {self.address} does not answer ({reason}).")
 
 
 class _SilentError(UnreachableError):

@@ -19,14 +19,16 @@ def count(collection: WeaviateCollection, where: Filters | None = None) -> int:
 
 
 class RootCounts:
-    """Rows by root, remembered by the one writer.
+    """Rows by root; the one writer remembers them.
 
     To group, the server reads every row: 0.8 s at 100,000. The whole is counted in 2 ms, and where
     one root only was written to since the last time, the difference is its own.
     """
 
-    def __init__(self, collection: WeaviateCollection) -> None:
+    def __init__(self, collection: WeaviateCollection, *, alone: bool) -> None:
+        """`alone`: nobody but this process writes."""
         self._collection = collection
+        self._alone = alone
         self._known: dict[str, int] | None = None
         self._changed: set[str] = set()
 
@@ -42,6 +44,8 @@ class RootCounts:
 
     def read(self) -> dict[str, int]:
         """Name of every root that has rows -> how many."""
+        if not self._alone:
+            return self._grouped()
         total = count(self._collection)
         known = dict(self._known or {})
         if self._known is not None and len(self._changed) == 1:

@@ -32,29 +32,50 @@ _UNREACHABLE = (
     httpx.TransportError,
     OSError,
 )
-_BUSY_STATUS = {408, 429, 500, 502, 503, 504}
-
-# In this order: the first one that the server's text matches says what is wrong.
-_TEXTS: list[tuple[str, type[StoreError], str]] = [
-    (r"query maximum results exceeded", TooManyResultsError, ""),
-    (r"could not find class|not present in schema|class \S+ not found|cannot find index|"
-     r"class not found|no such class", NoCollectionError, ""),
-    (r"unauthenticated|unauthorized|anonymous access|api[- ]?key|\b401\b", StoreError,
-     "refuses the key. Please set WEAVIATE_API_KEY to a key that the server knows"),
-    (r"forbidden|permission|\b403\b", StoreError,
-     "does not allow it with this key. Please use the key that may write for the daemon, "
-     "any other for searching"),
-    (r"read-?only", StoreError,
-     "takes no writes, its data is read-only. Please free some space on its disk"),
-    (r"memory pressure|not enough memory|out of memory|resource_?exhausted", StoreError,
-     "has too little memory. Please give it more"),
-    (r"vector lengths don't match|dimensions do not match", StoreError,
-     "holds vectors of another length. Please choose another NAME in 'store'"),
-    (r"unavailable|deadline exceeded|socket closed|connection re(set|fused)|cancelled|"
-     r"channel closed|closed channel|failed to connect|leader not found|no leader|"
-     r"enough replicas|not ready|consistency level|transport|context canceled|shutting down",
-     UnreachableError, ""),
-]  # fmt: skip
+_AWAY = (UnreachableError, "does not answer")
+_KEY = (
+    StoreError,
+    "refuses the key. Please set WEAVIATE_API_KEY to a key that the server knows",
+)
+_RIGHTS = (
+    StoreError,
+    "does not allow it with this key. Please give the daemon the key that may write; "
+    "one that may read is enough for searching",
+)
+_STATUS = {401: _KEY, 403: _RIGHTS} | dict.fromkeys((408, 429, 500, 502, 503, 504), _AWAY)
+# In this order: the first that matches the server's words says what is wrong. gRPC has no codes of
+# its own for most of it, and the client keeps only the words of the others.
+_WORDS = [
+    (r"query maximum results exceeded", (TooManyResultsError, "gives fewer rows at once")),
+    (
+        r"could not find class|not present in schema|cannot find index|class \S+ not found",
+        (NoCollectionError, "does not have the collection"),
+    ),
+    (r"unauthenticated|unauthorized|anonymous access|invalid api[- ]?key", _KEY),
+    (r"forbidden|insufficient permissions|permission denied", _RIGHTS),
+    (
+        r"read-?only",
+        (
+            StoreError,
+            "takes no writes: its data is read-only, usually because its disk is nearly full. "
+            "Please free some space there",
+        ),
+    ),
+    (
+        r"memory pressure|not enough memory|out of memory|resource_?exhausted",
+        (StoreError, "has too little memory. Please give it more"),
+    ),
+    (
+        r"vector lengths don't match|dimensions do not match",
+        (StoreError, "holds vectors of another length. Please choose another NAME in 'store'"),
+    ),
+    (
+        r"unavailable|deadline exceeded|socket closed|connection re(set|fused)|cancel|"
+        r"closed channel|failed to connect|leader not found|no leader|enough replicas|"
+        r"consistency level|not ready|shutting down",
+        _AWAY,
+    ),
+]
 
 
 def store_error(address: object, error: BaseException) -> StoreError:
@@ -62,31 +83,31 @@ def store_error(address: object, error: BaseException) -> StoreError:
     if isinstance(error, StoreError):
         return error
     text = _text(error)
-    server = f"The Weaviate server {address}"
+    kind, sentence = _meaning(error, text)
+    return kind(f"The Weaviate server {address} {sentence} ({text}).")
+
+
+def _meaning(error: BaseException, text: str) -> tuple[type[StoreError], str]:
     if isinstance(error, exceptions.InsufficientPermissionsError):
-        text = f"403 {text}"
-    elif isinstance(error, _UNREACHABLE) or _status(error) in _BUSY_STATUS:
-        return UnreachableError(f"{server} does not answer: {text}.")
-    for pattern, kind, advice in _TEXTS:
+        return _RIGHTS
+    if isinstance(error, exceptions.UnexpectedStatusCodeError) and error.status_code in _STATUS:
+        return _STATUS[error.status_code]
+    if isinstance(error, _UNREACHABLE):
+        return _AWAY
+    for pattern, meaning in _WORDS:
         if re.search(pattern, text, re.IGNORECASE):
-            if advice:
-                return kind(f"{server} {advice} ({text}).")
-            return kind(f"{server} does not answer: {text}.")
-    return StoreError(f"The Weaviate server {address} refused: {text}.")
-
-
-def _status(error: BaseException) -> int | None:
-    if isinstance(error, exceptions.UnexpectedStatusCodeError):
-        return error.status_code
-    return None
+            return meaning
+    return StoreError, "could not do what was asked"
 
 
 def _text(error: BaseException) -> str:
     text = str(getattr(error, "message", "") or error) or type(error).__name__
     if isinstance(error, httpx.TimeoutException):
-        text = "no answer in time"
-    elif "Connection refused" in text:
-        text = "connection refused"
+        return "no answer in time"
+    if "Connection refused" in text:
+        return "connection refused"
+    if match := re.search(r"'message': (['\"])(.*?)\1\s*[,}]", text):
+        text = match[2]
     # What wraps the reason, layer by layer, says nothing to a person.
     text = re.sub(r"^.*?protocol GRPC \w+ failed with message ", "", text, flags=re.DOTALL)
     text = re.sub(r"^.*?Here is the set of all errors: ", "", text, flags=re.DOTALL)

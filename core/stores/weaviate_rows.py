@@ -31,9 +31,10 @@ class WeaviateStore:
         *,
         dim: int,
         digests_in_use: Callable[[list[str]], set[str]],
+        alone: bool,
     ) -> None:
         """`dim`: 0 where only the collection knows. `digests_in_use`: which of them any row of
-        any embedder has."""
+        any embedder has. `alone`: nobody but this process writes."""
         self._dim = dim
         self._collection = collection
         self._thumbnails = thumbnails
@@ -41,7 +42,7 @@ class WeaviateStore:
         self._digests_in_use = digests_in_use
         self._listing = Listing(collection)
         self._search = Search(collection)
-        self._counts = RootCounts(collection)
+        self._counts = RootCounts(collection, alone=alone)
 
     @property
     def dim(self) -> int:

@@ -62,6 +62,8 @@ class WeaviateServers:
     ) -> _T:
         deadline = time.monotonic() + seconds
         left = len(self._url.addresses)
+        if left > 1:
+            silence_seconds /= 5  # another one may answer meanwhile
         while True:
             connection = self._current()
             used_before = connection.used
@@ -70,10 +72,11 @@ class WeaviateServers:
                 return connection.call(
                     act,
                     seconds=deadline - time.monotonic(),
-                    silence_seconds=silence_seconds if left == 1 else silence_seconds / 5,
+                    silence_seconds=silence_seconds,
                 )
             except UnreachableError as error:
-                self._give_up(connection)
+                self._give_up(connection, error)
+                silence_seconds = min(silence_seconds, 1)
                 left -= not used_before  # it may have been an old connection to a server restarted
                 if left <= 0 or deadline - time.monotonic() < 0.2:
                     raise self._unreachable(error) from error
@@ -98,9 +101,9 @@ class WeaviateServers:
                 )
             return self._connection
 
-    def _give_up(self, connection: Connection) -> None:
+    def _give_up(self, connection: Connection, why: UnreachableError) -> None:
         with self._lock:
             if connection is self._connection:
                 self._connection = None
                 self._turn += 1
-        connection.close()
+        connection.close(why)

@@ -22,7 +22,6 @@ _BEAT_SECONDS = 5.0
 _FIRST_BEAT_SECONDS = 1.0
 """Soon after the start: two that began at the same moment learn of each other."""
 SILENT_SECONDS = 30.0
-"""A writer not heard of for so long is gone."""
 _TRUSTED_SECONDS = 15.0
 """Without a beat for so long, a writer looks first whether it still is the one."""
 
@@ -36,10 +35,19 @@ class SecondWriterError(AppError):
 class Writer:
     """The right to write, taken at the first write and renewed until it is released."""
 
-    def __init__(self, servers: WeaviateServers, notes: Notes, *, writable: bool) -> None:
+    def __init__(
+        self,
+        servers: WeaviateServers,
+        notes: Notes,
+        *,
+        writable: bool,
+        silent_seconds: float = SILENT_SECONDS,
+    ) -> None:
+        """`silent_seconds`: a writer not heard of for so long is gone."""
         self._servers = servers
         self._notes = notes
         self._writable = writable
+        self._silent_seconds = silent_seconds
         self._lock = threading.RLock()
         self._token = uuid.uuid4().hex
         self._beats = 0
@@ -84,14 +92,14 @@ class Writer:
         if _is_dead(other):
             return
         age = self._servers.server_seconds() - written_seconds
-        if age >= SILENT_SECONDS:
+        if age >= self._silent_seconds:
             return
         before, self._seen = self._seen, other
         if self._thread or (before and before != other):
             raise SecondWriterError(self._sentence(other))  # it took over, or it lives
         raise StoreAwayError(
             f"{self._sentence(other)} It was heard of {max(0, age):.0f} s ago; once it has been "
-            f"silent for {SILENT_SECONDS:.0f} s, its place is free."
+            f"silent for {self._silent_seconds:.0f} s, its place is free."
         )
 
     def _sentence(self, other: dict[str, Any]) -> str:
