@@ -50,7 +50,12 @@ def new_server(folder: Path, **environ: str) -> WeaviateServer:
 
 @pytest.fixture
 def weaviate_name(weaviate_server: Weaviate) -> Iterator[str]:
-    """A NAME of its own for one test; its collections are dropped at the end."""
+    """A NAME of its own for one test."""
+    yield from own_name(weaviate_server)
+
+
+def own_name(weaviate_server: Weaviate) -> Iterator[str]:
+    """A NAME whose collections are dropped at the end."""
     from core.stores.weaviate_servers import WeaviateServers
     from core.stores.weaviate_url import parse_weaviate_url
 
@@ -61,3 +66,11 @@ def weaviate_name(weaviate_server: Weaviate) -> Iterator[str]:
         if collection.startswith(name):
             servers.write(lambda client, made=collection: client.collections.delete(made))
     servers.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "faults" in config.getoption("-m"):
+        return
+    for item in items:
+        if item.get_closest_marker("faults"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; run with -m faults"))

@@ -2,10 +2,13 @@
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import asdict
 
+from core.errors import StoreError
 from core.stores import Catalogue, checked_catalogue
 from core.stores.weaviate_collection import WeaviateCollection
+from core.stores.weaviate_doubts import Doubts
 from core.stores.weaviate_listing import Listing
 from core.stores.weaviate_notes import Notes
 from core.stores.weaviate_rows import WeaviateStore
@@ -35,7 +38,10 @@ class WeaviateDatabase:
         self._stores: dict[str, WeaviateStore] = {}
         self._notes = Notes(self._servers, parsed.name)
         self._thumbnails = WeaviateThumbnails(self._servers, parsed.name)
-        self._writer = Writer(self._servers, self._notes, writable=writable)
+        self._doubts = Doubts(self._notes)
+        self._writer = Writer(
+            self._servers, self._notes, writable=writable, taken=self._doubts.load
+        )
 
     def catalogue(self) -> Catalogue | None:
         """See Database."""
@@ -73,6 +79,7 @@ class WeaviateDatabase:
             collection,
             self._thumbnails,
             self._writer,
+            self._doubts,
             dim=dim or 0,
             digests_in_use=self._digests_in_use,
             alone=self._writable,
@@ -84,10 +91,13 @@ class WeaviateDatabase:
         with self._writer.writing():
             WeaviateCollection(self._servers, self._name(name), IMAGES, {}).drop()
             self._stores.pop(name, None)
+            self._doubts.forget(self._name(name))
             self._thumbnails.may_have_orphans()
 
     def close(self) -> None:
         """See Database."""
+        with suppress(StoreError):
+            self._doubts.close()
         self._writer.release()
         self._servers.close()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from uuid import UUID
 
 from core.errors import StoreError
 from core.stores.weaviate_client import (
@@ -16,6 +17,8 @@ from core.stores.weaviate_schema import Layout, about, creation, differences
 from core.stores.weaviate_servers import WeaviateServers
 
 _T = TypeVar("_T")
+
+_NOBODY = UUID(int=0)
 
 _REPLICAS = 3
 """Copies of each row where the cluster has so many servers or more: one may be gone, and a
@@ -66,6 +69,16 @@ class WeaviateCollection:
         if result.has_errors:
             first = next(iter(result.errors.values()))
             raise store_error(self._servers.address, RuntimeError(first.message))
+
+    def settle(self) -> None:
+        """Make sure that what was inserted outlives the server, were it killed now.
+
+        The server writes the log of its vector index out before the workers of a batch have added
+        to it, so the end of the last batch stays in its memory until something else is written
+        (seen with 1.35.2: up to a fifth of 300 rows were found by no search any more). A delete
+        of no row is enough.
+        """
+        self.delete([_NOBODY])
 
     def delete(self, ids: Sequence[Any]) -> None:
         """Delete objects by id; unknown ids are fine."""

@@ -10,6 +10,7 @@ from core.stores.scopes import chunks
 from core.stores.weaviate_client import Filters
 from core.stores.weaviate_collection import WeaviateCollection
 from core.stores.weaviate_counts import RootCounts, count
+from core.stores.weaviate_doubts import Doubts
 from core.stores.weaviate_listing import Listing
 from core.stores.weaviate_search import Search
 from core.stores.weaviate_thumbnails import WeaviateThumbnails
@@ -28,6 +29,7 @@ class WeaviateStore:
         collection: WeaviateCollection,
         thumbnails: WeaviateThumbnails,
         writer: Writer,
+        doubts: Doubts,
         *,
         dim: int,
         digests_in_use: Callable[[list[str]], set[str]],
@@ -39,6 +41,7 @@ class WeaviateStore:
         self._collection = collection
         self._thumbnails = thumbnails
         self._writer = writer
+        self._doubts = doubts
         self._digests_in_use = digests_in_use
         self._listing = Listing(collection)
         self._search = Search(collection)
@@ -63,10 +66,19 @@ class WeaviateStore:
             if record.thumbnail is not None:
                 jpegs.setdefault(record.digest, record.thumbnail)
         rows = list({record.id: record for record in records}.values())
-        with self._writer.writing(), self._counts.changing({row.place.root for row in rows}):
-            self._thumbnails.add(jpegs)
-            for some in chunks(rows, _ROWS_PER_WRITE):
-                self._collection.insert([objects.to_object(record) for record in some])
+        ids = {row.id for row in rows}
+        with (
+            self._writer.writing(),
+            self._counts.changing({row.place.root for row in rows}),
+        ):
+            in_doubt = self._doubts.of(self._collection.name) & ids
+            with self._doubts.writing(self._collection.name, set(ids)):
+                self._thumbnails.add(jpegs)
+                if in_doubt:
+                    self._collection.delete(list(in_doubt))
+                for some in chunks(rows, _ROWS_PER_WRITE):
+                    self._collection.insert([objects.to_object(record) for record in some])
+                self._collection.settle()
             self._thumbnails.may_have_orphans()
 
     def delete(self, ids: Collection[ImageId]) -> None:
@@ -114,11 +126,15 @@ class WeaviateStore:
 
     def stamps(self, under: Sequence[Place] | None = None) -> Mapping[Place, IndexedStamp]:
         """See VectorStore."""
-        return {
-            objects.to_place(row): objects.to_stamp(row)
-            for where in _scopes(under)
-            for row in self._listing.all(where, objects.STAMP)
-        }
+        in_doubt = self._doubts.of(self._collection.name)
+        found: dict[Place, IndexedStamp] = {}
+        for where in _scopes(under):
+            for row in self._listing.all(where, objects.STAMP):
+                stamp = objects.to_stamp(row)
+                if in_doubt and str(row.uuid) in in_doubt:
+                    stamp = stamp._replace(racy=True)  # to be looked at again
+                found[objects.to_place(row)] = stamp
+        return found
 
     def roots(self) -> dict[str, int]:
         """See VectorStore."""

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,15 @@ class Writer:
         notes: Notes,
         *,
         writable: bool,
+        taken: Callable[[], None] = lambda: None,
         silent_seconds: float = SILENT_SECONDS,
     ) -> None:
-        """`silent_seconds`: a writer not heard of for so long is gone."""
+        """`taken` is called when writing begins, after whoever wrote before. `silent_seconds`: a
+        writer not heard of for so long is gone."""
         self._servers = servers
         self._notes = notes
         self._writable = writable
+        self._taken = taken
         self._silent_seconds = silent_seconds
         self._lock = threading.RLock()
         self._token = uuid.uuid4().hex
@@ -79,11 +82,17 @@ class Writer:
 
     def _take(self) -> None:
         found = self._notes.read_dated(_KEY)
+        after_another = self._thread is None
         if found and not self._is_ours(found[0]):
             self._refuse_unless_gone(*found)
+            after_another = True
+        begun = time.monotonic()
         self._beat()
         if not self._is_ours(now := self._notes.read(_KEY)):
             raise SecondWriterError(self._sentence(now or {}))
+        if after_another:
+            self._taken()
+        self._trusted_until = begun + _TRUSTED_SECONDS
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
             self._thread.start()
@@ -110,17 +119,17 @@ class Writer:
 
     def _beat(self) -> None:
         self._beats += 1
-        begun = time.monotonic()
         self._notes.write(_KEY, {"token": self._token, "beat": self._beats, **_ourselves()})
-        self._trusted_until = begun + _TRUSTED_SECONDS
 
     def _run(self) -> None:
         pause = _FIRST_BEAT_SECONDS
         while not self._end.wait(pause):
             pause = _BEAT_SECONDS
             try:
+                begun = time.monotonic()
                 if self._is_ours(self._notes.read(_KEY)):
                     self._beat()
+                    self._trusted_until = begun + _TRUSTED_SECONDS
                 else:
                     self._trusted_until = 0.0  # the next write finds out more
             except StoreError as error:

@@ -52,7 +52,7 @@ def test_memory_and_weaviate_agree(weaviate_server: Weaviate, weaviate_name: str
     url = weaviate_server.url(weaviate_name)
     database = WeaviateDatabase(url, writable=True, api_key=weaviate_server.key)
 
-    @examples
+    @settings(examples, max_examples=10)  # dropping and making a collection takes 0.3 s
     @given(steps=steps, under=scopes)
     def agree(steps: list[tuple[str, list]], under: list[Place]) -> None:
         compare(database, steps, under)
