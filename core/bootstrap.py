@@ -1,9 +1,8 @@
 """Puts the parts together; the only module that knows every concrete class."""
 
 from importlib.metadata import version
-from pathlib import Path
 
-from core.config import Config
+from core.config import Config, read_secret
 from core.decoder import Decoder, DecoderPool
 from core.embedders import Embedder, opening
 from core.errors import AppError
@@ -28,15 +27,23 @@ class NothingIndexed(AppError):  # noqa: N818 - it reads as the sentence it is
 
 
 def open_database(config: Config, *, writable: bool) -> Database:
-    """Where the vectors live; only a writer creates it."""
+    """Where the vectors live; only a writer creates it. A server is not asked anything yet."""
+    if config.store_path is None:
+        from core.stores.weaviate import WeaviateDatabase
+
+        key = read_secret("WEAVIATE_API_KEY")
+        return WeaviateDatabase(config.store, writable=writable, api_key=key)
     from core.stores.lance import LanceDatabase
 
-    return LanceDatabase(Path(config.store_path), writable=writable)
+    return LanceDatabase(config.store_path, writable=writable)
 
 
-def writer_lock(config: Config) -> FileLock:
-    """Held by the one process that writes to the store, wherever its state folder is."""
-    return FileLock(config.store_path / "daemon.lock", SECOND_DAEMON)
+def writer_locks(config: Config) -> list[FileLock]:
+    """Held by the one process that writes to the store, wherever its state folder is. On a server
+    a heartbeat row takes their place, which the writer looks after by itself."""
+    if config.store_path is None:
+        return []
+    return [FileLock(config.store_path / "daemon.lock", SECOND_DAEMON)]
 
 
 def open_decoder(config: Config, *, workers: int) -> Decoder:

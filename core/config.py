@@ -6,10 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from core.errors import ConfigError
 from core.paths import ROOT_NAME
+from core.stores.weaviate_url import parse_weaviate_url
 
 # These begin like an override and are none: each is read where it is used.
 _NO_OVERRIDES = {"CONFIG", "WEIGHTS", "WEB_PASSWORD", "WEB_TOKEN"}
@@ -78,17 +87,29 @@ class Config(_Section):
     ignore: tuple[str, ...] = ()
     images: Images = Images()
     model: Model = Model()
-    store: str = Field(default="lancedb:./var/index", pattern=r"^lancedb:.")
+    store: str = Field(default="lancedb:./var/index", pattern=r"^(lancedb:.|weaviates?://)")
     state: Path = Path("./var/state")
     watch: Watch = Watch()
     web: Web = Web()
     bot: Bot = Bot()
     log: Log = Log()
 
+    @field_validator("store")
+    @classmethod
+    def _check_store(cls, store: str) -> str:
+        if store.startswith("weaviate"):
+            try:
+                parse_weaviate_url(store)
+            except ConfigError as error:
+                # As a type of its own, or pydantic would put "Value error" before the sentence.
+                raise PydanticCustomError("store", "{why}", {"why": str(error)}) from None
+        return store
+
     @property
-    def store_path(self) -> Path:
-        """The folder of an embedded store."""
-        return Path(self.store.removeprefix("lancedb:"))
+    def store_path(self) -> Path | None:
+        """The folder of an embedded store; None where a server has it."""
+        folder = self.store.removeprefix("lancedb:")
+        return Path(folder) if folder != self.store else None
 
 
 class _Loader(yaml.SafeLoader):
@@ -146,6 +167,8 @@ def _sentence(detail: Any) -> str:
     if "[key]" in detail["loc"]:
         return f"{where}: a root's name must match {ROOT_NAME.pattern}"
     text = str(detail["msg"])
+    if detail["type"] == "store":
+        return f"{where}: {text}"
     return f"{where}: {text[:1].lower()}{text[1:]}, not {detail['input']!r}"
 
 
@@ -184,7 +207,7 @@ def _absolute(config: Config, base: Path) -> Config:
         update={
             "roots": {name: fix(path) for name, path in config.roots.items()},
             "state": fix(config.state),
-            "store": f"lancedb:{fix(config.store_path)}",
+            "store": f"lancedb:{fix(folder)}" if (folder := config.store_path) else config.store,
             "model": config.model.model_copy(update={"weights": weights and fix(weights)}),
         }
     )
@@ -193,7 +216,9 @@ def _absolute(config: Config, base: Path) -> Config:
 def _path_problems(config: Config) -> list[str]:
     """Roots, store and state must lie apart: we never write below a root, nor index a row twice."""
     roots = {name: path.resolve() for name, path in config.roots.items()}
-    ours = {"store": config.store_path.resolve(), "state": config.state.resolve()}
+    ours = {"state": config.state.resolve()}
+    if folder := config.store_path:
+        ours["store"] = folder.resolve()
     problems = [
         f"roots.{name}: {path} lies inside roots.{other}"
         for name, path in roots.items()

@@ -33,3 +33,7 @@ class ModelError(AppError):
 
 class StoreError(AppError):
     """The index cannot be read or written at the moment."""
+
+
+class StoreAwayError(StoreError):
+    """The index lies on a server that does not answer, or not to us: waiting helps."""

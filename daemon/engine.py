@@ -17,7 +17,7 @@ from core.bootstrap import (
     open_embedder,
     open_named,
     open_preview,
-    writer_lock,
+    writer_locks,
 )
 from core.candidates import Candidates
 from core.config import Config
@@ -53,7 +53,7 @@ class Engine:
         self.config = config
         self.stop = threading.Event()
         folder = config.state / "daemon"
-        self._locks = [FileLock(folder / "lock", SECOND_DAEMON), writer_lock(config)]
+        self._locks = [FileLock(folder / "lock", SECOND_DAEMON), *writer_locks(config)]
         try:
             for lock in self._locks:
                 lock.acquire()
@@ -90,6 +90,7 @@ class Engine:
 
     def open_model(self) -> None:
         """Choose and load the model; takes seconds."""
+        self._database.claim()
         self.mirrors.open()
         self._total = EmbeddedTotal(
             self.config.state / "daemon" / "embedded.json", self.mirrors.catalogue.created

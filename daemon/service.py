@@ -15,6 +15,7 @@ from daemon.control import ControlServer, Request
 from daemon.engine import Engine, Urgent
 from daemon.hints import Hints
 from daemon.job import Listener
+from daemon.opening import open_patiently
 from daemon.reader import COARSEST_TICK_SECONDS
 from daemon.sync import SyncReport
 from daemon.watcher import Watcher
@@ -78,7 +79,9 @@ class Daemon:
         engine = self._engine
         try:
             self._control.start()
-            engine.open_model()
+            open_patiently(engine, self._refuse)
+            if engine.stop.is_set():
+                return
             self._watcher.start()
             self._watcher.wait_armed(ARM_SECONDS)
             self._ready()
@@ -264,6 +267,10 @@ class Daemon:
         if self._backoff_seconds and self._next_scan:
             self._backoff_seconds = 0.0
             self._engine.board.problem("work", None)
+
+    def _refuse(self, error: AppError) -> None:
+        while not self._requests.empty():
+            self._requests.get().fail(error)
 
     # ---- from other threads -----------------------------------------------------------------
 

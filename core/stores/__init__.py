@@ -38,7 +38,10 @@ class VectorStore(Protocol):
     """The rows of one embedder. `under` holds places; a row at or below any of them counts;
     None = every row. Whatever cannot be done raises StoreError with a sentence."""
 
-    dim: int
+    @property
+    def dim(self) -> int:
+        """Numbers a vector."""
+        ...
 
     def upsert(self, records: Sequence[ImageRecord]) -> None:
         """Write rows by id, and their thumbnails by digest. Idempotent; once it returns, every
@@ -99,6 +102,12 @@ class Database(Protocol):
 
     def catalogue(self) -> Catalogue | None:
         """None = nothing was ever indexed here. StoreError if the format is too new."""
+        ...
+
+    def claim(self) -> None:
+        """For a writer, before anything else: take the right to write here, which only one has at
+        a time. AppError if another has it; StoreAwayError if that cannot be found out now. Where
+        a lock beside the store does the same there is nothing to do."""
         ...
 
     def write_catalogue(self, catalogue: Catalogue) -> None:

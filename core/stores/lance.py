@@ -50,6 +50,9 @@ class LanceDatabase:
         known = {name: rows[0][name] for name in _CATALOGUE_SCHEMA.names if name in rows[0]}
         return checked_catalogue(Catalogue(**known), self.address)
 
+    def claim(self) -> None:
+        """See Database."""
+
     def write_catalogue(self, catalogue: Catalogue) -> None:
         """See Database."""
         row = pa.Table.from_pylist([asdict(catalogue)], schema=_CATALOGUE_SCHEMA)

@@ -24,6 +24,9 @@ class MemoryDatabase:
         """See Database."""
         return self._catalogue and checked_catalogue(self._catalogue, self.address)
 
+    def claim(self) -> None:
+        """See Database."""
+
     def write_catalogue(self, catalogue: Catalogue) -> None:
         """See Database."""
         self._catalogue = catalogue

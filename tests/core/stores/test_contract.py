@@ -1,5 +1,6 @@
 """What every store does. The memory store is the specification."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from core.errors import StoreError
 from core.paths import path_text
 from core.records import FileStamp, IndexedStamp, Place
 from core.stores import FORMAT, Catalogue, Database, VectorStore
+from core.stores.weaviate import WeaviateDatabase
+from tests.conftest import Weaviate, own_name
 from tests.core.stores.helpers import DIM, digest, open_database, record, vector
 
 ODD_NAMES = [
@@ -33,9 +36,33 @@ ODD_NAMES = [
 ]
 
 
-@pytest.fixture(params=["memory", "lance"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    return open_database(request.param, tmp_path / "index")
+@pytest.fixture(params=["memory", "lance", pytest.param("weaviate", marks=pytest.mark.weaviate)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "weaviate":
+        yield from weaviate_database(request.getfixturevalue("contract_name"), request)
+        return
+    opened = open_database(request.param, tmp_path / "index")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def contract_name(weaviate_server: Weaviate) -> Iterator[str]:
+    yield from own_name(weaviate_server)
+
+
+def weaviate_database(name: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """On one NAME for all tests, as making collections takes the server most of a second."""
+    server = request.getfixturevalue("weaviate_server")
+    opened = WeaviateDatabase(server.url(name), writable=True, api_key=server.key)
+    yield opened
+    opened.close()
+    again = WeaviateDatabase(server.url(name), writable=True, api_key=server.key)
+    for embedder in list(opened._stores):
+        again.drop(embedder)
+    again._thumbnails.sweep(again._digests_in_use)
+    again._notes.delete("catalogue")
+    again.close()
 
 
 @pytest.fixture
