@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CALTECH := ../shared/data/caltech101
 
-.PHONY: install run test check lint types fix bench lock dataset help
+.PHONY: install run test check lint types fix bench faults lock dataset help
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -37,6 +37,9 @@ fix: install  ## let ruff tidy up
 
 bench: install  ## speed and memory beside their baselines, from one run
 	$(BIN)/python -m bench.ingest $(CALTECH)
+
+faults: install  ## the long fault suite; it starts and kills servers
+	$(BIN)/python -m pytest -m faults
 
 lock: install  ## pin what is installed, but not what torch brings for one accelerator
 	$(BIN)/python -m bench.lock > requirements.lock.new && mv requirements.lock.new requirements.lock
