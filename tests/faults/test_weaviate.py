@@ -22,7 +22,7 @@ from tests.pictures import write
 from tests.project import TOP, Project
 from tests.weaviate_server import WRITER_KEY, WeaviateServer
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.faults]
+pytestmark = [pytest.mark.weaviate, pytest.mark.faults, pytest.mark.timeout(120)]
 
 PATIENCE_SECONDS = 5
 
