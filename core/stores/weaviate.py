@@ -12,7 +12,7 @@ from core.stores.weaviate_doubts import Doubts
 from core.stores.weaviate_listing import Listing
 from core.stores.weaviate_notes import Notes
 from core.stores.weaviate_rows import WeaviateStore
-from core.stores.weaviate_schema import IMAGES
+from core.stores.weaviate_schema import IMAGES, THUMBNAILS
 from core.stores.weaviate_servers import WeaviateServers
 from core.stores.weaviate_thumbnails import WeaviateThumbnails
 from core.stores.weaviate_url import parse_weaviate_url
@@ -38,7 +38,7 @@ class WeaviateDatabase:
         self._stores: dict[str, WeaviateStore] = {}
         self._notes = Notes(self._servers, parsed.name)
         self._thumbnails = WeaviateThumbnails(self._servers, parsed.name)
-        self._doubts = Doubts(self._notes)
+        self._doubts = Doubts(self._notes, self._open_any)
         self._writer = Writer(
             self._servers, self._notes, writable=writable, taken=self._doubts.load
         )
@@ -91,7 +91,6 @@ class WeaviateDatabase:
         with self._writer.writing():
             WeaviateCollection(self._servers, self._name(name), IMAGES, {}).drop()
             self._stores.pop(name, None)
-            self._doubts.forget(self._name(name))
             self._thumbnails.may_have_orphans()
 
     def close(self) -> None:
@@ -105,11 +104,15 @@ class WeaviateDatabase:
         # A hash, as a name may hold what the name of a collection may not.
         return self._prefix + hashlib.sha256(embedder.encode()).hexdigest()[:12]
 
+    def _open_any(self, name: str) -> WeaviateCollection:
+        layout = THUMBNAILS if name == self._thumbnails.collection else IMAGES
+        return WeaviateCollection(self._servers, name, layout, {})
+
     def _digests_in_use(self, digests: list[str]) -> set[str]:
         ours = re.compile(rf"{self._prefix}[0-9a-f]{{12}}")
         names = self._servers.read(lambda client: list(client.collections.list_all()))
         in_use: set[str] = set()
         for name in filter(ours.fullmatch, names):
-            listing = Listing(WeaviateCollection(self._servers, name, IMAGES, {}))
+            listing = Listing(self._open_any(name))
             in_use |= {row.properties["digest"] for row in listing.one_of_each(digests)}
         return in_use

@@ -5,10 +5,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from core.errors import StoreError
+from core.stores.scopes import chunks
 from core.stores.weaviate_client import (
     CollectionConfig,
     ConsistencyLevel,
+    DataObject,
     Filter,
+    MetadataQuery,
     Rows,
     WeaviateClient,
 )
@@ -19,6 +22,7 @@ from core.stores.weaviate_servers import WeaviateServers
 _T = TypeVar("_T")
 
 _NOBODY = UUID(int=0)
+_RENEWED_AT_ONCE = 100
 
 _REPLICAS = 3
 """Copies of each row where the cluster has so many servers or more: one may be gone, and a
@@ -79,6 +83,40 @@ class WeaviateCollection:
         of no row is enough.
         """
         self.delete([_NOBODY])
+
+    def get(self, each: UUID) -> Any | None:
+        """The object with this id, read where it is stored and not through an index; None if there
+        is none. A call each."""
+
+        def act(rows: Rows) -> list[Any]:
+            return rows.query.fetch_objects(
+                after=UUID(int=each.int - 1),
+                limit=1,
+                include_vector=self._layout.vectors,
+                return_properties=list(self._layout.fields),
+                return_metadata=MetadataQuery(last_update_time=True),
+            ).objects
+
+        found = self.read(act, list[Any]())
+        return found[0] if found and found[0].uuid == each else None
+
+    def renew(self, ids: Sequence[str]) -> None:
+        """Write objects again as they are, so that every index has them; ids that are unknown are
+        fine."""
+        found = [each for each in map(self.get, map(UUID, ids)) if each]
+        for each in found:
+            self.remove(each.uuid)
+        for some in chunks(found, _RENEWED_AT_ONCE):
+            self.insert([
+                DataObject(uuid=each.uuid, properties=each.properties, vector=each.vector or None)
+                for each in some
+            ])  # fmt: skip
+        if found:
+            self.settle()
+
+    def remove(self, each: UUID) -> None:
+        """Delete one object where it is stored, also if no index has it; unknown is fine."""
+        self.write(lambda rows: rows.data.delete_by_id(each))
 
     def delete(self, ids: Sequence[Any]) -> None:
         """Delete objects by id; unknown ids are fine."""

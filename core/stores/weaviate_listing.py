@@ -26,7 +26,8 @@ class Listing:
     def all(
         self, where: Filters | None, properties: list[str], *, vectors: bool = False
     ) -> Iterator[Any]:
-        """Every row that matches, in any order, each once."""
+        """Every row that matches, in any order. After a SIGKILL of the server one may come twice
+        for a minute, the same both times: an index still knows it by a number it had before."""
         found, full = self.page(where, properties, vectors=vectors)
         if not full:
             yield from found

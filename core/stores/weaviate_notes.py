@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid5
 
 from core.records import NAMESPACE
-from core.stores.weaviate_client import DataObject, Filter, MetadataQuery, Rows
+from core.stores.weaviate_client import DataObject
 from core.stores.weaviate_collection import WeaviateCollection
 from core.stores.weaviate_schema import CATALOGUE
 from core.stores.weaviate_servers import WeaviateServers
@@ -25,18 +25,11 @@ class Notes:
     def read_dated(self, key: str) -> tuple[dict[str, Any], float] | None:
         """The document, and when it was written by the server's clock."""
 
-        def act(rows: Rows) -> Any:
-            return rows.query.fetch_objects(
-                filters=Filter.by_id().equal(uuid5(NAMESPACE, key)),
-                limit=1,
-                return_properties=["value"],
-                return_metadata=MetadataQuery(last_update_time=True),
-            ).objects
-
-        for found in self._collection.read(act, list[Any]()):
-            written = found.metadata.last_update_time.timestamp()
-            return json.loads(found.properties["value"]), written
-        return None
+        found = self._collection.get(uuid5(NAMESPACE, key))
+        if found is None:
+            return None
+        written = found.metadata.last_update_time.timestamp()
+        return json.loads(found.properties["value"]), written
 
     def write(self, key: str, document: dict[str, Any]) -> None:
         """Replace the document; makes the collection if need be."""
@@ -47,4 +40,4 @@ class Notes:
     def delete(self, key: str) -> None:
         """Unknown is fine."""
         if self._collection.exists():
-            self._collection.delete([uuid5(NAMESPACE, key)])
+            self._collection.remove(uuid5(NAMESPACE, key))

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from core.records import Hit, ImageId, ImageRecord, IndexedStamp, Place, Vector
 from core.stores import weaviate_objects as objects
@@ -45,6 +46,7 @@ class WeaviateStore:
         self._digests_in_use = digests_in_use
         self._listing = Listing(collection)
         self._search = Search(collection)
+        self._alone = alone
         self._counts = RootCounts(collection, alone=alone)
 
     @property
@@ -66,31 +68,26 @@ class WeaviateStore:
             if record.thumbnail is not None:
                 jpegs.setdefault(record.digest, record.thumbnail)
         rows = list({record.id: record for record in records}.values())
-        ids = {row.id for row in rows}
-        with (
-            self._writer.writing(),
-            self._counts.changing({row.place.root for row in rows}),
-        ):
-            in_doubt = self._doubts.of(self._collection.name) & ids
-            with self._doubts.writing(self._collection.name, set(ids)):
-                self._thumbnails.add(jpegs)
-                if in_doubt:
-                    self._collection.delete(list(in_doubt))
-                for some in chunks(rows, _ROWS_PER_WRITE):
-                    self._collection.insert([objects.to_object(record) for record in some])
-                self._collection.settle()
-            self._thumbnails.may_have_orphans()
+        written: dict[str, set[str]] = {
+            self._collection.name: {row.id for row in rows},
+            self._thumbnails.collection: set(map(str, map(objects.thumbnail_id, jpegs))),
+        }
+        with self._writing({row.place.root for row in rows}), self._doubts.writing(written):
+            self._thumbnails.add(jpegs)
+            for some in chunks(rows, _ROWS_PER_WRITE):
+                self._collection.insert([objects.to_object(record) for record in some])
+            self._collection.settle()
 
     def delete(self, ids: Collection[ImageId]) -> None:
         """See VectorStore."""
         if not ids:
             return
-        with self._writer.writing():
-            for some in chunks(list(dict.fromkeys(ids)), _IDS_PER_CALL):
-                found = self._listing.all(objects.ids_filter(some), ["root"])
-                with self._counts.changing({row.properties["root"] for row in found}):
-                    self._collection.delete(some)
-            self._thumbnails.may_have_orphans()
+        for some in chunks(list(dict.fromkeys(ids)), _IDS_PER_CALL):
+            found = self._listing.all(objects.ids_filter(some), ["root"])
+            roots = {row.properties["root"] for row in found}
+            deleted = {self._collection.name: set[str](some)}
+            with self._writing(roots), self._doubts.writing(deleted):
+                self._collection.delete(some)
 
     def search(self, vector: Vector, k: int, under: Sequence[Place] | None = None) -> list[Hit]:
         """See VectorStore."""
@@ -112,12 +109,12 @@ class WeaviateStore:
         self, digests: Collection[str], under: Sequence[Place] | None = None
     ) -> dict[str, list[Place]]:
         """See VectorStore."""
-        found: dict[str, list[Place]] = {}
+        found: dict[str, set[Place]] = {}
         for some in chunks(list(dict.fromkeys(digests)), _IDS_PER_CALL):
             for row in self._listing.all(objects.digests_filter(some), [*objects.PLACE, "digest"]):
                 place = objects.to_place(row)
                 if under is None or any(above.covers(place) for above in under):
-                    found.setdefault(row.properties["digest"], []).append(place)
+                    found.setdefault(row.properties["digest"], set()).add(place)
         return {digest: sorted(places) for digest, places in found.items()}
 
     def count(self, under: Sequence[Place] | None = None) -> int:
@@ -126,15 +123,14 @@ class WeaviateStore:
 
     def stamps(self, under: Sequence[Place] | None = None) -> Mapping[Place, IndexedStamp]:
         """See VectorStore."""
-        in_doubt = self._doubts.of(self._collection.name)
-        found: dict[Place, IndexedStamp] = {}
-        for where in _scopes(under):
-            for row in self._listing.all(where, objects.STAMP):
-                stamp = objects.to_stamp(row)
-                if in_doubt and str(row.uuid) in in_doubt:
-                    stamp = stamp._replace(racy=True)  # to be looked at again
-                found[objects.to_place(row)] = stamp
-        return found
+        if self._doubts and self._alone:
+            with self._writing(set()):
+                pass  # what is listed must also be found
+        return {
+            objects.to_place(row): objects.to_stamp(row)
+            for where in _scopes(under)
+            for row in self._listing.all(where, objects.STAMP)
+        }
 
     def roots(self) -> dict[str, int]:
         """See VectorStore."""
@@ -154,8 +150,18 @@ class WeaviateStore:
 
     def maintain(self) -> None:
         """See VectorStore."""
-        with self._writer.writing():
+        with self._writing(set()):
             self._thumbnails.sweep(self._digests_in_use)
+
+    @contextmanager
+    def _writing(self, roots: set[str]) -> Iterator[None]:
+        """One write at a time, to rows of these roots, after what the last one may have left."""
+        with self._writer.writing(), self._counts.changing(roots):
+            if self._doubts:
+                self._doubts.resolve()
+            yield
+            if roots:
+                self._thumbnails.may_have_orphans()
 
 
 def _scopes(under: Sequence[Place] | None) -> Iterator[Filters | None]:

@@ -38,7 +38,7 @@ class Search:
                     raise
                 self._most = limit // 2
                 continue
-            hits = _hits(vector, k, found)
+            hits = _hits(vector, k, list({each.uuid: each for each in found}.values()))
             if len(found) < limit and where is None:
                 # The graph does not lead to every row; with a filter that lets few enough rows
                 # through, which every one does here, the server compares them all.

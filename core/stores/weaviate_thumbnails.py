@@ -25,7 +25,9 @@ class WeaviateThumbnails:
     """JPEG files of one database, whichever embedder's rows need them."""
 
     def __init__(self, servers: WeaviateServers, prefix: str) -> None:
-        self._collection = WeaviateCollection(servers, f"{prefix}Thumbnails", THUMBNAILS, {})
+        self.collection = f"{prefix}Thumbnails"
+        """Its name."""
+        self._collection = WeaviateCollection(servers, self.collection, THUMBNAILS, {})
         self._listing = Listing(self._collection)
         self._swept_to: UUID | None = None
         self._orphans_since = True
