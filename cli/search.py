@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from cli.output import print_json, print_table, say
-from core.bootstrap import PREVIEW, NothingIndexed, open_database, open_decoder, open_search
+from core.bootstrap import (
+    NothingIndexed,
+    is_preview,
+    open_database,
+    open_decoder,
+    open_search,
+)
 from core.config import load_config
 from core.errors import AppError, ImageError
 from core.index import Answer
@@ -40,7 +46,7 @@ def search(
             answer = index.search(data, k, scope, max_distance)
         except ImageError as error:
             raise AppError(f"{image} {error}.") from None
-    if index.name.startswith(f"{PREVIEW}/") and config.model.name != PREVIEW:
+    if is_preview(config, index.name):
         say(f"Preview: compared by colour and layout only, not by {config.model.name}.")
     if as_json:
         print_json(document(answer))
