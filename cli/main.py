@@ -43,6 +43,15 @@ def daemon(context: Context) -> None:
     _daemon(context)
 
 
+@app.command()
+def bot(context: Context) -> None:
+    """Answer pictures in Discord."""
+    from bot.runner import run
+    from core.config import load_config
+
+    raise typer.Exit(run(load_config(context.obj)))
+
+
 def _daemon(context: Context) -> None:
     from core.config import load_config
     from daemon.runner import run

@@ -25,6 +25,8 @@ HOMES = {
     "weaviate": "core/stores/weaviate_client.py",
     "watchdog": "daemon/watcher.py",
     "discord": "bot/",
+    "aiohttp": "bot/",
+    "yarl": "bot/",
     "fastapi": "web/",
     "pillow_heif": "core/images.py",
     "pathspec": "core/candidates.py",
