@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import discord
@@ -32,6 +33,25 @@ def intents(config: Bot) -> discord.Intents:
     return wanted
 
 
+def _survive_malformed_events(client: discord.Client) -> None:
+    """discord.py lets one event that it cannot read end the whole session. READY may: without it
+    there is none."""
+    parsers = client._connection.parsers
+
+    def guarded(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+        def read(data: Any) -> None:
+            try:
+                parse(data)
+            except Exception:
+                logger.exception("An event %s could not be read", event)
+
+        return read
+
+    for event, parse in parsers.items():
+        if event != "READY":
+            parsers[event] = guarded(event, parse)
+
+
 class LookalikeClient(discord.Client):
     """One session; after a failure that discord.py cannot mend, a new one takes its place."""
 
@@ -50,6 +70,7 @@ class LookalikeClient(discord.Client):
         self._messages = Messages(desk)
         self._interactions = Interactions(desk)
         self._tree = make_tree(self, self._interactions)
+        _survive_malformed_events(self)
         self._syncing: asyncio.Task[None] | None = None
         self.was_ready = False
 

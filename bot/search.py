@@ -107,7 +107,9 @@ class Finder:
             return await self._index.search(data, _MOST_KEPT, under)
 
     async def _nothing(self, found: list[Found], under: Place | None) -> str:
-        problems = [f"{escape(one.name)} {escape(one.problem)}." for one in found if one.problem]
+        problems = [
+            f"**{escape(one.name)}** {escape(one.problem)}." for one in found if one.problem
+        ]
         if len(problems) < len(found):
             folder = escape(str(under)) if under else None
             problems.append(nothing_there(await self._status(), folder))

@@ -64,9 +64,9 @@ async def _one_session(
             await desk.drain(_DRAIN_SECONDS)
     finally:
         stopping.cancel()
+        session.cancel()  # before the client is closed: it dispatches events to the end
+        await asyncio.wait({session})
         await asyncio.wait({asyncio.create_task(client.close())}, timeout=_CLOSE_SECONDS)
-        if not session.done():  # in a login or a pause of discord.py's own
-            session.cancel()
     try:
         await session
     except asyncio.CancelledError:

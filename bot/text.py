@@ -3,7 +3,8 @@
 import re
 import unicodedata
 
-_MARKUP = re.compile(r"[\\`*_~|<>\[\]()#:@-]")
+# What means something in the middle of a line; ours never begin with a name.
+_MARKUP = re.compile(r"[\\`*_~|<>\[\]()]")
 _INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Cs"}
 """Controls, joiners and marks that turn the direction of what follows; line breaks."""
 _TAIL = 11
