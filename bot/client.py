@@ -104,6 +104,11 @@ class LookalikeClient(discord.Client):
         """What a handler let through."""
         logger.error("%s failed", event_method, exc_info=True)  # noqa: LOG014 - called in one
 
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """See discord.Client, whose own timers go on dispatching after its end."""
+        if not self.is_closed():
+            super().dispatch(event, *args, **kwargs)
+
     async def close(self) -> None:
         """See discord.Client."""
         if self._syncing:

@@ -70,9 +70,9 @@ class Bots:
         project = self.library
         kept = dict(project.settings)
         project.configure(**settings)
-        file = Path(project.command("bot")[project.command("bot").index("--config") + 1])
-        config = load_config(file, {})
+        project.command()  # writes the configuration
         project.settings = kept
+        config = load_config(project.folder / "config.yaml", {})
         return config.model_copy(update={"state": self.folder / "state"})
 
     @contextlib.asynccontextmanager

@@ -42,7 +42,7 @@ def test_a_mention_is_answered_without_a_privileged_intent(bots: Bots, run: Run)
             assert "12 pictures" in text
             assert "colour-layout" in text
             assert "decode" in text
-            assert [name for name in answer["files"]] == [f"match-{n}.jpg" for n in range(1, 6)]
+            assert list(answer["files"]) == [f"match-{n}.jpg" for n in range(1, 6)]
             assert all(file.startswith(b"\xff\xd8") for file in answer["files"].values())
             (request,) = bot.fake.sent("POST", "/channels/.*/messages")
             assert request.body["allowed_mentions"] == {"parse": []}
@@ -145,7 +145,7 @@ def test_it_never_answers_itself_a_bot_or_a_webhook(bots: Bots, run: Run) -> Non
 
 
 @pytest.mark.parametrize("private", [None, True, False])
-def test_slash(bots: Bots, run: Run, private: bool | None) -> None:
+def test_slash(bots: Bots, run: Run, *, private: bool | None) -> None:
     async def talk() -> None:
         async with bots.bot() as bot:
             more: dict[str, Any] = {"number": 2, "folder": "dataset/even"}

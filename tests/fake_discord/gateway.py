@@ -78,7 +78,8 @@ class Gateway:
         self._socket = socket
         ready = {
             "v": 10, "user": payloads.user(payloads.BOT, bot=True), "session_id": self._session,
-            "resume_gateway_url": self.url, "guilds": [{"id": payloads.SERVER, "unavailable": True}],
+            "resume_gateway_url": self.url,
+            "guilds": [{"id": payloads.SERVER, "unavailable": True}],
             "application": {"id": payloads.APPLICATION, "flags": 0},
         }  # fmt: skip
         await self.dispatch("READY", ready)

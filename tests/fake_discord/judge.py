@@ -1,4 +1,4 @@
-"""Is this a request that Discord would accept? By its own OpenAPI file, and by what that cannot say.
+"""Would Discord accept this request? By its own OpenAPI file, and by what that cannot say.
 
 Without the file (it is not part of the repository) only the latter is checked.
 """

@@ -236,9 +236,9 @@ class FakeDiscord:
     def _serve(self, request: Request, authorization: str | None) -> tuple[int, Any]:
         method, path, body = request.method, request.path, request.body
         parts = path.strip("/").split("/")
-        if parts[0] not in ("interactions", "webhooks"):
-            if authorization != f"Bot {self.gateway.token}":
-                return 401, {"message": "401: Unauthorized", "code": 0}
+        needs_token = parts[0] not in ("interactions", "webhooks")
+        if needs_token and authorization != f"Bot {self.gateway.token}":
+            return 401, {"message": "401: Unauthorized", "code": 0}
         match method, *parts:
             case "GET", "users", "@me":
                 return 200, payloads.user(payloads.BOT, bot=True)
@@ -282,7 +282,7 @@ class FakeDiscord:
     def _keep(
         self, request: Request, key: str, channel: str, data: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """A message of the bot's, attachments that its components show left out, as Discord does."""
+        """A message of the bot's; as Discord does, without attachments that components show."""
         body = request.body if data is None else data
         made = payloads.message(payloads.BOT, channel) | {
             "content": body.get("content") or "",
