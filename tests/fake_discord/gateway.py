@@ -23,6 +23,8 @@ class Gateway:
         self.allows_content = True
         self.refuses_resume = False
         self.close_code_at_identify: int | None = None
+        self.refusals = 0
+        """So many connections are turned away."""
         self.intents = 0
         self.heartbeats: list[float] = []
         """When they came, by time.monotonic."""
@@ -37,6 +39,9 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One connection, to its end."""
+        if self.refusals:
+            self.refusals -= 1
+            return web.Response(status=503)
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         await self._send(socket, {"op": 10, "d": {"heartbeat_interval": self._interval_ms}})
