@@ -220,10 +220,10 @@ def test_what_never_will_work_is_said(
         async with FakeDiscord(bots.judge) as fake:
             if isinstance(refusal, int):
                 fake.gateway.close_code_at_identify = refusal
+            else:
+                fake.accepted_token = "another"
             with pytest.raises(ConfigError, match=sentence):
                 async with bots.bot(fake=fake, wait=False) as bot:
-                    if refusal == "token":
-                        fake.gateway.token = "another"
                     assert bot.task is not None
                     await bot.task
 

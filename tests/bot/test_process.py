@@ -1,10 +1,7 @@
 """The bot as a process, as people run it: exit codes, signals, what it says."""
 
-import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,37 +9,9 @@ import pytest
 from tests.bot.test_ways_in import MENTION, Run, message, text_of
 from tests.fake_discord import payloads
 from tests.fake_discord.judge import Judge
+from tests.fake_discord.process import bot_process, end
 from tests.fake_discord.server import FakeDiscord
-from tests.project import TOP, Project
-
-
-@asynccontextmanager
-async def process(
-    project: Project, fake: FakeDiscord, *, as_module: bool = False
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`lookalike bot`, or `python -m bot`; killed in the end if it still runs."""
-    cli = project.command("bot")
-    if as_module:
-        cli = [*cli[: cli.index("cli")], "bot", *cli[cli.index("--config") : -1]]
-    running = await asyncio.create_subprocess_exec(
-        *cli,
-        cwd=TOP,
-        env=project.environ | fake.environ,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield running
-    finally:
-        if running.returncode is None:
-            running.kill()
-            await running.wait()
-
-
-async def end(running: asyncio.subprocess.Process) -> tuple[int, str]:
-    """Its exit code, and all it said."""
-    _, said = await asyncio.wait_for(running.communicate(), 15)
-    assert running.returncode is not None
-    return running.returncode, said.decode()
+from tests.project import Project
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=str)
@@ -52,7 +21,7 @@ def test_a_signal_lets_it_finish_what_it_began(
     async def talk() -> None:
         async with FakeDiscord(judge) as fake:
             as_module = number is signal.SIGINT
-            async with process(library, fake, as_module=as_module) as running:
+            async with bot_process(library, fake, as_module=as_module) as running:
                 await fake.gateway.until_said("IDENTIFY")
                 await fake.answer(await fake.post(message(fake, MENTION)))
                 fake.fail("POST", "/channels/.*/messages", 429)
@@ -77,8 +46,8 @@ def test_a_signal_lets_it_finish_what_it_began(
 def test_a_stop_while_discord_is_away_is_quick(library: Project, run: Run) -> None:
     async def talk() -> None:
         async with FakeDiscord() as fake:
-            environ = fake
-        async with process(library, environ) as running:
+            pass
+        async with bot_process(library, fake) as running:
             assert running.stderr is not None
             async for line in running.stderr:
                 if b"cannot be reached" in line:
@@ -104,18 +73,10 @@ def test_what_never_will_work_ends_it(
 
     async def talk() -> None:
         async with FakeDiscord(judge) as fake:
-            environ = fake.environ
-            if trouble == "token":
-                fake.gateway.token = "another"
             fake.gateway.allows_content = False
-            project.environ |= environ
-            running = await asyncio.create_subprocess_exec(
-                *project.command("bot"),
-                cwd=TOP,
-                env=project.environ,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            code, said = await end(running)
+            fake.accepted_token = "another" if trouble == "token" else fake.gateway.token
+            async with bot_process(project, fake) as running:
+                code, said = await end(running)
             assert code == 78
             assert sentence in said
             assert "Traceback" not in said

@@ -11,6 +11,7 @@ from aiohttp import WSMsgType, web
 from tests.fake_discord import payloads
 
 MESSAGE_CONTENT = 1 << 15
+TOKEN = "the-token"
 
 
 class Gateway:
@@ -18,7 +19,7 @@ class Gateway:
 
     def __init__(self) -> None:
         self.url = ""
-        self.token = "the-token"
+        self.token = TOKEN
         self.heartbeat_seconds = 41.25
         self.allows_content = True
         self.refuses_resume = False

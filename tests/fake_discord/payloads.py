@@ -10,6 +10,7 @@ SERVER = "200000000000000001"
 CHANNEL = "300000000000000001"
 OPEN_CHANNEL = "300000000000000002"
 """One in which every picture is answered, where the configuration says so."""
+THIRD_CHANNEL = "300000000000000003"
 DIRECT = "300000000000000009"
 TIME = "2026-01-01T00:00:00.000000+00:00"
 MANAGE_SERVER = 1 << 5
@@ -39,8 +40,8 @@ def application() -> dict[str, Any]:
 
 def server(number: str = SERVER) -> dict[str, Any]:
     channels = [
-        {"id": CHANNEL, "type": 0, "name": "pictures", "position": 0, "permission_overwrites": []},
-        {"id": OPEN_CHANNEL, "type": 0, "name": "all", "position": 1, "permission_overwrites": []},
+        {"id": channel, "type": 0, "name": "pictures", "position": 0, "permission_overwrites": []}
+        for channel in (CHANNEL, OPEN_CHANNEL, THIRD_CHANNEL)
     ]
     return {
         "id": number, "name": "A server", "unavailable": False, "owner_id": OWNER,

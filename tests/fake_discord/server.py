@@ -11,7 +11,7 @@ from typing import Any, Self
 from aiohttp import BodyPartReader, web
 
 from tests.fake_discord import payloads
-from tests.fake_discord.gateway import MESSAGE_CONTENT, Gateway
+from tests.fake_discord.gateway import MESSAGE_CONTENT, TOKEN, Gateway
 from tests.fake_discord.judge import Judge, walk
 
 DROP_BEFORE = "the connection is dropped, nothing was done"
@@ -54,6 +54,7 @@ class FakeDiscord:
     """Sent by the bot, by id; an interaction's under its token."""
     downloads: int = 0
     retry_after_seconds: float = 0.05
+    accepted_token: str = TOKEN
     _files: dict[str, bytes] = field(default_factory=dict)
     _faults: list[_Fault] = field(default_factory=list)
     _nonces: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -237,7 +238,7 @@ class FakeDiscord:
         method, path, body = request.method, request.path, request.body
         parts = path.strip("/").split("/")
         needs_token = parts[0] not in ("interactions", "webhooks")
-        if needs_token and authorization != f"Bot {self.gateway.token}":
+        if needs_token and authorization != f"Bot {self.accepted_token}":
             return 401, {"message": "401: Unauthorized", "code": 0}
         match method, *parts:
             case "GET", "users", "@me":
