@@ -131,7 +131,7 @@ class Gateway:
         """End it without a word."""
         socket, self._socket = self._socket, None
         if socket is not None and socket._req is not None and socket._req.transport is not None:
-            socket._req.transport.abort()  # type: ignore[attr-defined]
+            socket._req.transport.abort()
 
     async def until_said(self, *wanted: str, seconds: float = 15) -> None:
         """Wait until the bot has said this, in order, at the least."""

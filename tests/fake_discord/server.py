@@ -221,7 +221,7 @@ class FakeDiscord:
 
     async def _dropped(self, http: web.Request) -> web.StreamResponse:
         assert http.transport is not None
-        http.transport.abort()  # type: ignore[attr-defined]
+        http.transport.abort()
         return web.Response()
 
     def _failure(self, status: int) -> web.Response:
