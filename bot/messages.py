@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from typing import Any
 
 import aiohttp
 import discord
@@ -16,6 +17,8 @@ from bot.sentences import SHOW_ME, pause
 
 _TYPING_SECONDS = 5.0
 """So long Discord shows that somebody types."""
+_MAY_NOT_REFER = 160002
+"""Discord's code where the bot may write but not read the message history."""
 
 
 class Messages:
@@ -64,18 +67,25 @@ class Messages:
         await typing
 
     async def _send(self, message: discord.Message, reply: Reply) -> None:
-        reference = message.to_reference(fail_if_not_exists=False)
         nonce = str(message.id)  # Discord drops a second one: a try that did arrive
 
-        async def send(reply: Reply) -> None:
+        async def send(reply: Reply, **reference: Any) -> None:
             if reply.page is None:
-                await message.channel.send(reply.text, reference=reference, nonce=nonce)
+                await message.channel.send(reply.text, nonce=nonce, **reference)
             else:
                 await message.channel.send(
-                    view=reply.view(), files=reply.files(), reference=reference, nonce=nonce
+                    view=reply.view(), files=reply.files(), nonce=nonce, **reference
                 )
 
-        await deliver(send, reply, self._desk.pauses_seconds)
+        async def answer(reply: Reply) -> None:
+            try:
+                await send(reply, reference=message.to_reference(fail_if_not_exists=False))
+            except discord.HTTPException as error:
+                if error.code != _MAY_NOT_REFER:
+                    raise
+                await send(reply)
+
+        await deliver(answer, reply, self._desk.pauses_seconds)
 
     async def _type(self, channel: discord.abc.Messageable, number: int) -> None:
         """At most one request while Discord still shows the last."""

@@ -85,6 +85,20 @@ def test_a_channel_where_it_may_not_write_is_left_alone(bots: Bots, run: Run) ->
     run(talk())
 
 
+def test_where_it_may_not_read_the_history_it_answers_without_referring(
+    bots: Bots, run: Run
+) -> None:
+    async def talk() -> None:
+        async with bots.bot() as bot:
+            bot.fake.fail("POST", SEND, 400)
+            await bot.fake.post(message(bot.fake, MENTION))
+            (answer,) = await bot.fake.until(lambda: list(bot.fake.messages.values()))
+            assert "identical" in text_of(answer)
+            assert "message_reference" not in answer
+
+    run(talk())
+
+
 def test_a_download_that_fails_once(bots: Bots, run: Run) -> None:
     async def talk() -> None:
         async with bots.bot() as bot:

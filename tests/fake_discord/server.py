@@ -231,7 +231,7 @@ class FakeDiscord:
             response = _json(429, body)
             response.headers.update({"Via": "1.1 google", "Retry-After": str(wait)})
             return response
-        codes = {403: 50013, 413: 40005, 404: 10062}
+        codes = {400: 160002, 403: 50013, 413: 40005, 404: 10062}
         return _json(status, {"message": f"Fault {status}", "code": codes.get(status, 0)})
 
     def _serve(self, request: Request, authorization: str | None) -> tuple[int, Any]:
