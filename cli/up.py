@@ -35,7 +35,9 @@ def up(config_file: Path, environ: Mapping[str, str] = os.environ) -> int:
             command = [sys.executable, "-m", part, "--config", str(config_file)]
             # In a group of its own, or Ctrl-C would reach it both from the terminal and from us.
             running[part] = subprocess.Popen(
-                command, process_group=0, preexec_fn=_end_with(os.getpid())
+                command,
+                process_group=0,
+                preexec_fn=_end_with(os.getpid()),  # noqa: PLW1509 - there are no threads here
             )
         while not stopping:
             ended = {part: child.returncode for part, child in running.items() if _ended(child)}

@@ -5,6 +5,7 @@ import ipaddress
 import signal
 import socket
 import sys
+from types import FrameType
 
 import uvicorn
 
@@ -35,19 +36,23 @@ def run(config: Config) -> int:
             timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
         )
     )
-    # uvicorn repeats the signal once it has ended, to whoever handled it before.
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        """Before uvicorn listens to signals, and after: it repeats the one that ended it."""
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, stop)
     asyncio.run(_serve(server, listeners, config.web.host))
     return 0
 
 
 async def _serve(server: uvicorn.Server, listeners: list[socket.socket], host: str) -> None:
+    port = listeners[0].getsockname()[1]
     serving = asyncio.create_task(server.serve(listeners))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     if server.started:
-        port = listeners[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else "localhost" if host == "0.0.0.0" else host
         sys.stderr.write(f"The page is at http://{shown}:{port}/\n")
         sys.stderr.flush()
