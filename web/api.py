@@ -15,7 +15,7 @@ from web.desk import Desk
 from web.errors import RequestError
 from web.metrics import CONTENT_TYPE
 from web.shapes import Health, Matches, Problem, Rejected, Standing
-from web.terms import Terms
+from web.terms import Terms, without_null
 
 router = APIRouter(tags=["API"])
 
@@ -49,7 +49,10 @@ _FORM = {
             "minLength": 1,
             "description": "The bytes of a picture file.",
         },
-        **Terms.model_json_schema()["properties"],
+        **{
+            name: without_null(schema)
+            for name, schema in Terms.model_json_schema()["properties"].items()
+        },
     },
 }
 
@@ -98,7 +101,7 @@ async def thumbnail(request: Request, desk: TheDesk, image_id: Id) -> Response:
     responses={200: {"content": {"application/octet-stream": {}}}, **_problems(404, 503)},
 )
 async def original(desk: TheDesk, image_id: Id) -> Response:
-    """The file of an indexed picture; only where `web.originals` is true."""
+    """The file of an indexed picture; only where web.originals is true."""
     if not desk.config.web.originals:
         raise RequestError(404, "The files themselves are not served here (web.originals).")
     record = await desk.index.find(ImageId(image_id))

@@ -20,7 +20,7 @@ from web.desk import open_desk
 from web.errors import RequestError, headers_of, sentence_of, status_of
 from web.limits import DrainBody
 from web.security import Guard, Keys
-from web.terms import sentences
+from web.terms import sentences, without_null
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +105,8 @@ def _describe(app: FastAPI, *, secured: bool) -> None:
             description = build()
             for operations in description["paths"].values():
                 for operation in operations.values():
+                    for parameter in operation.get("parameters", []):
+                        parameter["schema"] = without_null(parameter["schema"])
                     answers = operation["responses"]
                     if "HTTPValidationError" in str(answers.get("422")):
                         del answers["422"]

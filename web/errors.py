@@ -50,7 +50,7 @@ def status_of(error: AppError) -> int:
 def sentence_of(error: AppError, config: Config) -> str:
     """What to tell the client."""
     if isinstance(error, ImageError):
-        return redact(f"This picture {error}.", config)
+        return redact(f"This file {error}.", config)
     return redact(str(error), config)
 
 

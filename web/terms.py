@@ -1,7 +1,7 @@
 """What may be said of a search besides its picture; the same fields for form, query and page."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,7 +23,7 @@ class Terms(BaseModel):
     under: Annotated[
         str | None,
         Field(
-            description="Only at and below this folder: `ROOT` or `ROOT/folder`.",
+            description="Only at and below this folder: ROOT or ROOT/folder.",
             examples=["dataset/city"],
         ),
     ] = None
@@ -34,7 +34,7 @@ class Terms(BaseModel):
     box: Annotated[
         str | None,
         Field(
-            description="Search with a part: `x,y,width,height` in fractions of the picture.",
+            description="Search with a part: x,y,width,height in fractions of the picture.",
             examples=["0.25,0.25,0.5,0.5"],
         ),
     ] = None
@@ -56,6 +56,17 @@ def parse_terms(fields: Mapping[str, str]) -> Terms:
         return Terms.model_validate(fields)
     except ValidationError as error:
         raise UsageError(sentences([dict(detail) for detail in error.errors()])) from None
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of a field that is left out rather than null: forms and queries know none."""
+    kept = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    if schema.get("default") is not None:
+        kept["default"] = schema["default"]
+    for choice in schema.get("anyOf", []):
+        if choice != {"type": "null"}:
+            kept |= choice
+    return kept
 
 
 def sentences(details: list[dict[str, object]]) -> str:

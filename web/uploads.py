@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -78,19 +78,11 @@ class Uploads:
         parser = _InMemory(request.headers, stream, max_files=1, max_fields=_MOST_FIELDS)
         try:
             async with asyncio.timeout(self._seconds):
-                items = (await parser.parse()).multi_items()
-                image: bytes | None = None
-                fields: dict[str, str] = {}
-                for name, value in items:
-                    if name in fields or (name == "image" and image is not None):
-                        raise RequestError(400, f"The field '{name:.40}' is there twice.")
-                    if isinstance(value, UploadFile):
-                        if name != "image":
-                            raise RequestError(400, "The picture's field must be called 'image'.")
-                        image = await value.read()
-                        await value.close()
-                    else:
-                        fields[name] = value
+                sent = await parser.parse()
+                try:
+                    form = await _read(sent)
+                finally:
+                    await sent.close()
         except TimeoutError:
             raise RequestError(
                 408, f"The picture was not sent within {self._seconds:g} s."
@@ -99,11 +91,26 @@ class Uploads:
             raise RequestError(400, f"The form is malformed: {error.message}") from None
         except ClientDisconnect:
             raise RequestError(400, "The connection ended in the middle of the form.") from None
-        if image is not None and len(image) > self._most_bytes:
+        if form.image is not None and len(form.image) > self._most_bytes:
             raise self._too_large()
-        return Form(image, fields)
+        return form
 
     def _too_large(self) -> RequestError:
         return RequestError(
             413, f"The picture has more than {self._most_bytes / 1e6:g} MB, the most taken here."
         )
+
+
+async def _read(sent: FormData) -> Form:
+    image: bytes | None = None
+    fields: dict[str, str] = {}
+    for name, value in sent.multi_items():
+        if name in fields or (name == "image" and image is not None):
+            raise RequestError(400, f"The field '{name:.40}' is there twice.")
+        if not isinstance(value, UploadFile):
+            fields[name] = value
+        elif name == "image":
+            image = await value.read()
+        else:
+            raise RequestError(400, "The picture's field must be called 'image'.")
+    return Form(image, fields)
