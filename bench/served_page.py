@@ -3,15 +3,15 @@
 import asyncio
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
 from core.config import Config
-from web.app import create_app
+from web.runner import listen, make_server
 from web.security import Keys
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -39,31 +39,12 @@ def open_browser() -> Iterator[Browser]:
 @contextmanager
 def serve(config: Config, keys: Keys | None = None) -> Iterator[str]:
     """The address of the page, e.g. http://127.0.0.1:40123, on a port that was free."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(config, keys),
-            host="127.0.0.1",
-            port=0,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=3,
-        )
-    )
-    started = threading.Event()
-
-    async def run() -> None:
-        serving = asyncio.create_task(server.serve())
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)
-        started.set()
-        await serving
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()), name="page")
+    server = make_server(config, keys or Keys())
+    listener = listen(socket.AF_INET, ("127.0.0.1", 0))  # from here on it keeps who comes waiting
+    port = listener.getsockname()[1]
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), name="page")
     thread.start()
     try:
-        started.wait()
-        port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True

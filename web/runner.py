@@ -24,8 +24,22 @@ def run(config: Config) -> int:
     set_up_logging(config.log)
     keys = Keys(read_secret("LOOKALIKE_WEB_PASSWORD"), read_secret("LOOKALIKE_WEB_TOKEN"))
     places = _places(config.web, keys)
-    listeners = [_listen(*place) for place in places]
-    server = uvicorn.Server(
+    listeners = [listen(*place) for place in places]
+    server = make_server(config, keys)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        """Before uvicorn listens to signals, and after: it repeats the one that ended it."""
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    asyncio.run(_serve(server, listeners, config.web.host))
+    return 0
+
+
+def make_server(config: Config, keys: Keys) -> uvicorn.Server:
+    """The application in its server; give `serve` the sockets to listen on."""
+    return uvicorn.Server(
         uvicorn.Config(
             create_app(config, keys),
             http="h11",
@@ -36,15 +50,6 @@ def run(config: Config) -> int:
             timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
         )
     )
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        """Before uvicorn listens to signals, and after: it repeats the one that ended it."""
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    asyncio.run(_serve(server, listeners, config.web.host))
-    return 0
 
 
 async def _serve(server: uvicorn.Server, listeners: list[socket.socket], host: str) -> None:
@@ -84,7 +89,8 @@ def _places(web: Web, keys: Keys) -> list[Place]:
     return places[:1] if web.port == 0 else list(dict.fromkeys(places))
 
 
-def _listen(family: int, place: tuple[str, int]) -> socket.socket:
+def listen(family: int, place: tuple[str, int]) -> socket.socket:
+    """A socket that accepts connections at (host, port); AppError if it cannot."""
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
