@@ -11,6 +11,10 @@ from core.index import MOST_MATCHES
 from core.paths import parse_under
 from core.records import Place
 
+_SEGMENT = r"(?!\.{1,2}(/|$))[^/]+"
+_FOLDER = f"^{_SEGMENT}(/{_SEGMENT})*/?$"
+"""What core.paths.parse_under takes, for the description; the function itself is asked."""
+
 
 class Terms(BaseModel):
     """How many matches, from where, how far, and of which part."""
@@ -25,6 +29,7 @@ class Terms(BaseModel):
         Field(
             description="Only at and below this folder: ROOT or ROOT/folder.",
             examples=["dataset/city"],
+            json_schema_extra={"pattern": _FOLDER},
         ),
     ] = None
     max_distance: Annotated[
