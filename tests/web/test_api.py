@@ -214,6 +214,14 @@ def test_before_there_is_an_index_it_says_so_and_follows(project: Project) -> No
         assert answer.json()["matches"][0]["path"] == "1.jpg"
 
 
+def test_a_preview_is_never_taken_for_the_real_thing(gallery: Project) -> None:
+    config = configured(gallery)
+    wanted = config.model_copy(update={"model": config.model.model_copy(update={"name": "vitx"})})
+    with served_page.serve(wanted) as address:
+        page = httpx.post(address + "/", files={"image": jpeg(1)}).text
+    assert "Preview: compared by colour and layout only, not by vitx." in page
+
+
 def test_no_answer_holds_an_absolute_path_or_the_address_of_the_store(
     client: httpx.Client, gallery: Project
 ) -> None:

@@ -7,7 +7,7 @@ const STATUS_MS = 3000;
 const LEAST_PART = 0.02; // of a side; a drag below it was a click
 const STEP = 0.02;
 
-/** What is being asked: {file, shown} for a picture of the person's, {address} for an indexed one. */
+/** The person's picture, {file, address, thumbnail}; null for an indexed one. */
 let query = null;
 /** Pictures of this visit, so that "back" finds them again. */
 const visits = [];
@@ -21,15 +21,21 @@ document.documentElement.classList.add("js");
 function askFile(file, options = {}) {
   const most = Number($("ask").dataset.mostMegabytes);
   if (file.size > most * 1e6) return fail(`The picture has more than ${most} MB, the most taken here.`);
-  if (!query || query.file !== file) query = { file, address: URL.createObjectURL(file), thumbnail: null };
+  if (query?.file !== file) search(file);
   const form = new FormData();
   form.append("image", file, "picture"); // its name is nobody's business
   for (const name of ["k", "under", "box"]) if (options[name]) form.append(name, options[name]);
   return ask("/", { method: "POST", body: form }, { file, options });
 }
 
+/** From now on the query is this picture of the person's; null: an indexed one. */
+function search(file) {
+  if (query) URL.revokeObjectURL(query.address);
+  query = file && { file, address: URL.createObjectURL(file), thumbnail: null };
+}
+
 function askAddress(address) {
-  query = null;
+  search(null);
   return ask(address, {}, null);
 }
 
@@ -82,13 +88,13 @@ function remembered(response, visit) {
 addEventListener("popstate", (event) => {
   const visit = visits[event.state?.visit];
   if (visit) {
-    query = { file: visit.file, address: URL.createObjectURL(visit.file), thumbnail: null };
+    search(visit.file);
     const form = new FormData();
     form.append("image", visit.file, "picture");
     for (const [name, value] of Object.entries(visit.options)) if (value) form.append(name, value);
     ask("/", { method: "POST", body: form }, null, { remember: false });
   } else {
-    query = null;
+    search(null);
     ask(location.href, {}, null, { remember: false });
   }
 });
