@@ -5,20 +5,14 @@ PICTURE: on a desktop, on a phone, in the dark, with a part of it, and with a fi
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from bench.indexed import indexed
-from bench.served_page import open_browser, serve
-from core.config import Config
-from core.state import read_status
+from bench.browser import open_browser
+from bench.indexed import indexed, running_daemon
+from bench.served_page import serve
 
 DESKTOP = (1280, 800)
 PHONE = (390, 844)
@@ -43,25 +37,12 @@ def main() -> None:
             name=arguments.folder.name,
             left_out=[arguments.picture],
         )
-        with _daemon(config, Path(work)), serve(config) as address, open_browser() as browser:
-            _draw(browser, address, picture, arguments.out)
-
-
-@contextmanager
-def _daemon(config: Config, work: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "daemon", "--config", str(work / "config.yaml")]
-    daemon = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        while (status := read_status(config.state / "daemon")) is None or (
-            status.state != "watching"
+        with (
+            running_daemon(config, Path(work)),
+            serve(config) as address,
+            open_browser() as browser,
         ):
-            if daemon.poll() is not None:
-                raise SystemExit(f"The daemon ended with {daemon.returncode}.")
-            time.sleep(0.1)
-        yield
-    finally:
-        daemon.terminate()
-        daemon.wait()
+            _draw(browser, address, picture, arguments.out)
 
 
 def _draw(browser: Browser, address: str, picture: Path, out: Path) -> None:

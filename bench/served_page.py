@@ -1,39 +1,14 @@
-"""The real page, served from this process, in a real browser: for figures and screenshots."""
+"""The real page, served from this process: for figures, screenshots and tests."""
 
 import asyncio
-import os
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
-
 from core.config import Config
 from web.runner import listen, make_server
 from web.security import Keys
-
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-
-
-def find_chromium() -> str | None:
-    """A system browser; CHROMIUM names another."""
-    named = os.environ.get("CHROMIUM")
-    return named or next(filter(None, map(shutil.which, _CHROMIUM)), None)
-
-
-@contextmanager
-def open_browser() -> Iterator[Browser]:
-    """Chromium without a window."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=["--no-sandbox"] * (os.geteuid() == 0)
-        )
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @contextmanager

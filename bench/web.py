@@ -1,7 +1,7 @@
 """From a dropped picture to results, in a real browser: `python -m bench.web FOLDER`.
 
-Indexes FOLDER by the ordinary way, serves the page, and drops pictures that are not indexed (their
-pixels are changed a little) onto it, one after the other.
+Indexes FOLDER by the ordinary way, runs the daemon and the page, and drops pictures that are not
+indexed (their pixels are changed a little) onto it, one after the other.
 """
 
 import argparse
@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.altered import altered
-from bench.indexed import indexed
-from bench.served_page import open_browser, serve
+from bench.browser import open_browser
+from bench.indexed import indexed, running_daemon
+from bench.served_page import serve
 
 DROPS = 100
 WARM_DROPS = 5
@@ -68,7 +69,11 @@ def measure(folder: Path, model: str) -> dict[str, Any]:
     queries = [altered(file) for file in files[:: max(1, len(files) // DROPS)]]
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as work:
         config = indexed(Path(work), folder, model)
-        with serve(config) as address, open_browser() as browser:
+        with (
+            running_daemon(config, Path(work)),
+            serve(config) as address,
+            open_browser() as browser,
+        ):
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.goto(address)
             for query in queries[:WARM_DROPS]:

@@ -1,18 +1,18 @@
 """What the tests of the web share: one server and one browser per module."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from bench.served_page import serve as serve_page
 from core.config import Config, load_config
 from tests.pictures import write
 from tests.project import Project
 from web.security import Keys
-
-served_page = pytest.importorskip("bench.served_page", reason="needs the development packages")
 
 Serve = Callable[..., str]
 
@@ -39,7 +39,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def address(gallery: Project) -> Iterator[str]:
     """Of the page that shows the gallery."""
-    with served_page.serve(configured(gallery)) as address:
+    with serve_page(configured(gallery)) as address:
         yield address
 
 
@@ -52,15 +52,13 @@ def client(address: str) -> Iterator[httpx.Client]:
 @pytest.fixture
 def serve(gallery: Project) -> Iterator[Serve]:
     """Serves the gallery with other settings, for one test."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
 
         def start(keys: Keys | None = None, **web: Any) -> str:
             settings = {"searches_per_minute": 0} | web
             config = configured(gallery, web=settings)
             gallery.configure(web={"searches_per_minute": 0})
-            return str(stack.enter_context(served_page.serve(config, keys)))
+            return str(stack.enter_context(serve_page(config, keys)))
 
         yield start
 

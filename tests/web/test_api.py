@@ -8,11 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bench.served_page import serve as serve_page
 from core.config import Config
 from core.state import RootStatus, Status, write_status
 from tests.pictures import jpeg, write
 from tests.project import Project
-from tests.web.conftest import Serve, configured, find, served_page
+from tests.web.conftest import Serve, configured, find
 from web.shapes import Matches, Rejected, Standing
 
 
@@ -163,7 +164,7 @@ def test_a_file_over_the_limit_is_refused_while_it_is_being_sent(gallery: Projec
     small = config.model_copy(
         update={"images": config.images.model_copy(update={"max_megabytes": 0.1})}
     )
-    with served_page.serve(small) as address:
+    with serve_page(small) as address:
         declared = httpx.post(address + "/api/search", files={"image": b"x" * 200_000})
         pieces = (b"x" * 10_000 for _ in range(100))
         head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
@@ -197,7 +198,7 @@ def test_a_crowd_is_served_or_told_to_come_back(address: str) -> None:
 
 def test_before_there_is_an_index_it_says_so_and_follows(project: Project) -> None:
     config: Config = configured(project)
-    with served_page.serve(config) as address:
+    with serve_page(config) as address:
         answer = httpx.post(address + "/api/search", files={"image": jpeg(1)})
         assert answer.status_code == 503
         assert "Nothing is indexed yet" in answer.json()["error"]
@@ -217,7 +218,7 @@ def test_before_there_is_an_index_it_says_so_and_follows(project: Project) -> No
 def test_a_preview_is_never_taken_for_the_real_thing(gallery: Project) -> None:
     config = configured(gallery)
     wanted = config.model_copy(update={"model": config.model.model_copy(update={"name": "vitx"})})
-    with served_page.serve(wanted) as address:
+    with serve_page(wanted) as address:
         page = httpx.post(address + "/", files={"image": jpeg(1)}).text
     assert "Preview: compared by colour and layout only, not by vitx." in page
 

@@ -1,5 +1,7 @@
 """The page in a real browser, with and without its script."""
 
+import base64
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,17 +10,20 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.pictures import jpeg, write
+from tests.pictures import draw, jpeg, write
 from tests.project import Project
-from tests.web.conftest import served_page
 
-if not served_page.find_chromium():
-    pytest.skip(
-        "needs a browser: install chromium, or name one in CHROMIUM", allow_module_level=True
-    )
+pytest.importorskip("playwright", reason="needs playwright, of the development packages")
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
+
+from bench.browser import find_chromium, open_browser
+
+if not find_chromium():
+    pytest.skip(
+        "needs a browser: install chromium, or name one in CHROMIUM", allow_module_level=True
+    )
 
 RESULTS = "#answer[data-state=results]"
 ERROR = "#answer[data-state=error]"
@@ -41,7 +46,7 @@ Open = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with served_page.open_browser() as browser:
+    with open_browser() as browser:
         yield browser
 
 
@@ -74,8 +79,6 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
 
 
 def put(page: Page, script: str, data: bytes, name: str = "my holiday.jpg") -> None:
-    import base64
-
     page.evaluate(script, [base64.b64encode(data).decode(), name])
 
 
@@ -242,10 +245,6 @@ def test_what_goes_wrong_is_said_and_the_page_goes_on(open_page: Open) -> None:
 
 
 def test_a_picture_that_browsers_cannot_show_is_shown_all_the_same(open_page: Open) -> None:
-    import io
-
-    from tests.pictures import draw
-
     buffer = io.BytesIO()
     draw(5).save(buffer, "TIFF")
     page = open_page()
