@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from starlette.requests import Request
 
 from core.aio import AsyncIndex
+from core.bootstrap import NothingIndexed
 from core.config import Config
 from core.errors import AppError, BusyError, UsageError
 from core.index import Answer
@@ -77,8 +78,8 @@ class Desk:
         while True:
             try:
                 await self.index.warm()
-            except BusyError:
-                pass  # then it is warm
+            except (BusyError, NothingIndexed):
+                pass  # it is warm, or there is nothing to warm
             except AppError as error:
                 if str(error) != said:
                     logger.warning("%s", error)
