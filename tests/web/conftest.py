@@ -1,4 +1,4 @@
-"""What the tests of the web share: one server and one browser per module."""
+"""What the tests of the web share: one index and one server."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ def configured(project: Project, **settings: Any) -> Config:
     return load_config(project.folder / "config.yaml", {})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Thirty pictures in three folders, one of them in two places, and one that is none."""
     project = Project(tmp_path_factory.mktemp("gallery"))
@@ -36,14 +36,14 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address(gallery: Project) -> Iterator[str]:
     """Of the page that shows the gallery."""
     with serve_page(configured(gallery)) as address:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(address: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=address, timeout=30) as client:
         yield client

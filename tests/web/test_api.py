@@ -1,6 +1,7 @@
 """The JSON API on a real index, through a real server."""
 
 import json
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -176,6 +177,14 @@ def test_a_file_over_the_limit_is_refused_while_it_is_being_sent(gallery: Projec
     for answer in (declared, streamed):
         assert answer.status_code == 413
         assert "0.1 MB" in answer.json()["error"]
+
+
+def test_a_large_picture_touches_no_disk(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "there is none"))
+    large = jpeg(1) + bytes(5_000_000)  # what follows the end of a JPEG is no part of it
+    assert client.post("/api/search", files={"image": large}).status_code == 200
 
 
 def test_a_crowd_is_served_or_told_to_come_back(address: str) -> None:
