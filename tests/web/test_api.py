@@ -189,12 +189,12 @@ def test_a_large_picture_touches_no_disk(
 
 def test_a_crowd_is_served_or_told_to_come_back(address: str) -> None:
     """More searches at once than the queue takes, each of a picture that must be decoded."""
-    pictures = [jpeg(1000 + n, (1600, 1200)) for n in range(60)]
+    pictures = [jpeg(1000 + n, (1600, 1200)) for n in range(30)]
 
     def ask(picture: bytes) -> httpx.Response:
         return httpx.post(address + "/api/search", files={"image": picture}, timeout=60)
 
-    with ThreadPoolExecutor(60) as pool:
+    with ThreadPoolExecutor(30) as pool:
         answers = list(pool.map(ask, pictures))
     statuses = {answer.status_code for answer in answers}
     assert statuses == {200, 503}
