@@ -311,7 +311,7 @@ function swapStatus(page) {
   }
 }
 
-setInterval(async () => {
+async function lookAtStatus() {
   if (document.hidden) return;
   try {
     const response = await fetch("/status");
@@ -319,6 +319,8 @@ setInterval(async () => {
   } catch {
     $("status").querySelector(".dot").className = "dot unknown";
   }
-}, STATUS_MS);
+}
+setInterval(lookAtStatus, STATUS_MS);
+document.addEventListener("visibilitychange", lookAtStatus);
 
 dress();
