@@ -34,13 +34,18 @@ def _common(
 @app.command()
 def up(context: Context) -> None:
     """Run everything; Ctrl-C stops it."""
-    _daemon(context)
+    from cli.up import up as run
+
+    raise typer.Exit(run(context.obj))
 
 
 @app.command()
 def daemon(context: Context) -> None:
     """Keep the index equal to the folders."""
-    _daemon(context)
+    from core.config import load_config
+    from daemon.runner import run
+
+    raise typer.Exit(run(load_config(context.obj)))
 
 
 @app.command()
@@ -52,9 +57,11 @@ def bot(context: Context) -> None:
     raise typer.Exit(run(load_config(context.obj)))
 
 
-def _daemon(context: Context) -> None:
+@app.command()
+def web(context: Context) -> None:
+    """Serve the page and the API."""
     from core.config import load_config
-    from daemon.runner import run
+    from web.runner import run
 
     raise typer.Exit(run(load_config(context.obj)))
 

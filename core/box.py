@@ -39,6 +39,8 @@ def parse_box(text: str) -> Box | None:
         box = Box(*map(float, text.split(",")))
     except (TypeError, ValueError):
         box = Box(0, 0, 0, 0)
+    if not all(map(math.isfinite, box)):  # min and max would overlook a NaN
+        box = Box(0, 0, 0, 0)
     left_and_top = min(box.x, box.y) >= 0
     right_and_bottom = max(box.x + box.width, box.y + box.height) <= 1 + _ROUNDING
     if not (left_and_top and right_and_bottom) or min(box.width, box.height) < _SMALLEST:

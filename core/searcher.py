@@ -10,6 +10,7 @@ from core.config import Config
 from core.index import Answer, ImageIndex
 from core.records import ImageId, ImageRecord, Place
 
+_PIXEL = b"P6 1 1 255 \0\0\0"
 _CURRENT_SECONDS = 1.0
 """So long the embedder that serves is taken to be the same without asking."""
 
@@ -30,6 +31,7 @@ class Searcher:
         self._decoder = open_decoder(config, workers=workers)
         self._lock = threading.Lock()
         self._index: ImageIndex | None = None
+        self._warm: ImageIndex | None = None
         self._checked = float("-inf")
 
     def index(self) -> ImageIndex:
@@ -43,8 +45,13 @@ class Searcher:
             return self._index
 
     def warm(self) -> None:
-        """Load the model, so that the first question need not wait. NothingIndexed, ModelError."""
-        _ = self.index().embedder
+        """Load the model and start a decoder, so that the first question need not wait; free of
+        cost where that is done. NothingIndexed, ModelError."""
+        index = self.index()
+        if index is not self._warm:
+            picture = self._decoder.decode(_PIXEL, index.embedder.preprocessing)
+            index.embed(picture.pixels[None])  # the first pass takes several times as long
+            self._warm = index
 
     def search(
         self,

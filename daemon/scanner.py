@@ -9,15 +9,10 @@ from pathlib import Path
 
 from core.candidates import Candidates
 from core.paths import path_bytes, path_text
-from core.records import FileStamp, Place
+from core.records import FileStamp, Place, file_stamp
 
 # Only these say that a path is not there. EACCES, EIO, ESTALE and the rest say that we cannot know.
 ABSENT = {errno.ENOENT, errno.ENOTDIR}
-
-
-def file_stamp(status: os.stat_result) -> FileStamp:
-    """The part of an lstat that tells one content of a file from another."""
-    return FileStamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 @dataclass

@@ -19,7 +19,8 @@ SIDES = st.floats(0.01, 1)
 @pytest.mark.parametrize(
     "text",
     ["", "1", "0,0,1", "0,0,1,1,1", "a,b,c,d", "0,0,0,1", "0,0,0.001,1", "-0.1,0,1,1",
-     "0.5,0,0.6,1", "0,0,nan,1", "nan,0,0.5,0.5", "0,0,inf,inf", "0,0,1e999,1", "0;0;1;1"],
+     "0.5,0,0.6,1", "0,0,nan,1", "nan,0,0.5,0.5", "0,nan,0.5,0.5", "0,0,0.5,nan",
+     "0,0,inf,inf", "0,0,1e999,1", "0;0;1;1"],
 )  # fmt: skip
 def test_what_is_no_box_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(UsageError, match="x,y,width,height"):

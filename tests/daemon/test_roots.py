@@ -2,9 +2,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from core.records import IndexedStamp, Place
+from core.records import IndexedStamp, Place, file_stamp
 from daemon.roots import SAMPLE_AGAIN_SECONDS, Roots
-from daemon.scanner import file_stamp
 
 
 def fill(folder: Path, count: int = 20) -> dict[Place, IndexedStamp]:

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import ImageError
-from core.records import FileStamp, Place
-from daemon.reader import ChangingError, read_content
-from daemon.scanner import file_stamp
+from core.reader import ChangingError, read_content
+from core.records import FileStamp, Place, file_stamp
 
 
 def stamp(file: Path) -> FileStamp:
