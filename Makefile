@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CALTECH := ../shared/data/caltech101
 
-.PHONY: install run test check lint types fix bench faults lock dataset help
+.PHONY: install run test check lint types fix bench faults lock dataset keys help
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -43,6 +43,9 @@ faults: install  ## the long fault suite; it starts and kills servers
 
 lock: install  ## pin what is installed, but not what torch brings for one accelerator
 	$(BIN)/python -m bench.lock > requirements.lock.new && mv requirements.lock.new requirements.lock
+
+keys:  ## fill in the secrets of .env that are still empty
+	$(PYTHON) -m cli.keys
 
 dataset: install  ## draw the example pictures anew
 	$(BIN)/python -m bench.draw_dataset dataset
