@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from tests.weaviate_server import WeaviateServer
 
 BATCH = 500
-_TOLD_EVERY = 50_000
+_RACED = 100_000
+"""Rows that a bare insert_many writes as well: it would double the hour that a million takes, and
+what we do besides weighs the most while the server's index is small."""
+_TOLD_EVERY = 20_000
 _PATIENCE_SECONDS = 600
 _THUMBNAILS = 2_000
 _THUMBNAIL_BYTES = 11_000
@@ -82,13 +85,16 @@ def _on_a_server(
         writer = partial(WeaviateDatabase, there.url, writable=True, api_key=there.key)
         with closing(writer()) as database:
             store, bare = (database.vectors(name, DIM) for name in ("bench", "bare"))
-            # Interleaved: what else the machine does falls on both alike.
-            ours, theirs = _race([store.upsert, lambda some: _insert_many(bare, some)], vectors)
+            raced, rest = vectors[:_RACED], vectors[_RACED:]
+            ours, theirs = _seconds([store.upsert, partial(_insert_many, bare)], raced)
             database.drop("bare")
+            (more,) = _seconds([store.upsert], rest, first=len(raced))
         figures: dict[str, Any] = {
             "version": database_version(there),
-            "upserts_per_second": ours,
-            "bare_insert_many_per_second": theirs,
+            "raced_rows": len(raced),
+            "raced_upserts_per_second": len(raced) / ours,
+            "raced_insert_many_per_second": len(raced) / theirs,
+            "upserts_per_second": len(vectors) / (ours + more),
         }
         if there.ours:
             figures |= _restarted(there.ours)
@@ -110,22 +116,25 @@ def _on_a_server(
     return figures
 
 
-def _race(writers: list[Callable[[list[ImageRecord]], None]], vectors: Vectors) -> list[float]:
-    """Rows a second of each."""
+def _seconds(
+    writers: list[Callable[[list[ImageRecord]], None]], vectors: Vectors, *, first: int = 0
+) -> list[float]:
+    """What it takes each of them to write all the rows, numbered from `first` on. They take turns:
+    what else the machine does falls on all alike."""
     seconds = [0.0] * len(writers)
-    for first in range(0, len(vectors), BATCH):
-        some = records(vectors[first : first + BATCH], first)
+    for start in range(0, len(vectors), BATCH):
+        some = records(vectors[start : start + BATCH], first + start)
         for row in some:
             _ = row.id  # cached: not a part of what is measured
         for turn in range(len(writers)):
-            each = (first // BATCH + turn) % len(writers)
+            each = (start // BATCH + turn) % len(writers)
             begun = time.perf_counter()
             writers[each](some)
             seconds[each] += time.perf_counter() - begun
-        if (done := first + len(some)) % _TOLD_EVERY == 0:
+        if (done := start + len(some)) % _TOLD_EVERY == 0:
             rates = ", ".join(f"{done / each:.0f}/s" for each in seconds)
-            print(f"{done:,} rows: {rates}", file=sys.stderr, flush=True)
-    return [len(vectors) / each for each in seconds]
+            print(f"{first + done:,} rows: {rates}", file=sys.stderr, flush=True)
+    return seconds
 
 
 def _insert_many(store: WeaviateStore, some: list[ImageRecord]) -> None:
@@ -159,14 +168,14 @@ def _write_thumbnails(database: WeaviateDatabase) -> None:
 def _embedded(folder: Path, vectors: Vectors, queries: Vectors, truth: Numbers) -> dict[str, Any]:
     with closing(LanceDatabase(folder, writable=True)) as database:
         store = database.vectors("bench", DIM)
-        (rate,) = _race([store.upsert], vectors)
+        (upserts_seconds,) = _seconds([store.upsert], vectors)
         begun = time.perf_counter()
         store.maintain()
         seconds = time.perf_counter() - begun
     figures = measure_reads(partial(LanceDatabase, folder, writable=False), queries, truth)
     disk = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return {
-        "upserts_per_second": rate,
+        "upserts_per_second": len(vectors) / upserts_seconds,
         "build_index_seconds": seconds,
         "disk_bytes": disk,
         **figures,
@@ -208,9 +217,10 @@ def _show(figures: dict[str, Any]) -> None:
     table = Table(title=f"{rows:,} rows of {DIM} numbers, {os.cpu_count()} cores")
     for column in ("", f"Weaviate {weaviate['version']}", "LanceDB"):
         table.add_column(column, justify="right" if column else "left")
-    bare = weaviate["bare_insert_many_per_second"]
-    upserts = weaviate["upserts_per_second"]
-    table.add_row("bare insert_many/s", f"{bare:.0f} (ours: {upserts / bare:.2f})", "")
+    bare, upserts = (weaviate[f"raced_{of}_per_second"] for of in ("insert_many", "upserts"))
+    raced = f"the first {weaviate['raced_rows']:,} rows"
+    table.add_row(f"bare insert_many/s, {raced}", f"{bare:.0f}", "")
+    table.add_row("  upserts/s, taking turns", f"{upserts:.0f} ({upserts / bare:.2f} x)", "")
     for key, name, form, scale in (
         ("upserts_per_second", "upserts/s", ".0f", 1),
         ("build_index_seconds", "building the vector index, s", ".0f", 1),
@@ -220,7 +230,7 @@ def _show(figures: dict[str, Any]) -> None:
         ("recall_at_10", "recall@10", ".4f", 1),
         ("server_heap_mib", "server, MiB of its own", ".0f", 1),
         ("server_resident_mib", "  with mapped files", ".0f", 1),
-        ("server_peak_mib", "  at its peak, filling two collections", ".0f", 1),
+        ("server_peak_mib", "  at its peak", ".0f", 1),
         ("client_searching_mib", "client that searches, MiB", ".0f", 1),
         ("client_with_stamps_mib", "  with all stamps in memory", ".0f", 1),
         ("disk_bytes", "disk a row, bytes", ".0f", rows),

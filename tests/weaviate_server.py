@@ -37,7 +37,7 @@ class WeaviateServer:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         ports = _free_ports(6)
-        self.port, self.grpc_port = ports[:2]
+        self.port, self.grpc_port, self.gossip_port, _, self.raft_port, _ = ports
         names = ("CLUSTER_GOSSIP_BIND_PORT", "CLUSTER_DATA_BIND_PORT", "RAFT_PORT",
                  "RAFT_INTERNAL_RPC_PORT")  # fmt: skip
         self._environ = {
@@ -63,6 +63,10 @@ class WeaviateServer:
             **environ,
         }
         self.process: subprocess.Popen[bytes] | None = None
+
+    def configure(self, **environ: str) -> None:
+        """From the next start on."""
+        self._environ |= environ
 
     def url(self, name: str = "Test", **options: str) -> str:
         """The store URL."""
