@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.altered import altered
+from bench.memory import status_mib
 from core.bootstrap import open_database, open_decoder, open_search
 from core.config import load_config
 from core.embedders import Embedder
@@ -153,19 +154,12 @@ def _memory(pid: int) -> dict[str, float]:
     pids = (
         [pid, *(int(child) for child in children.read_text().split())] if children.exists() else []
     )
-    own = _status_mib(pid, "VmRSS")
+    own = status_mib(pid, "VmRSS")
     return {
         "daemon_resident_mib": own,
-        "with_decoders_resident_mib": own + sum(_status_mib(child, "VmRSS") for child in pids[1:]),
-        "daemon_peak_mib": _status_mib(pid, "VmHWM"),
+        "with_decoders_resident_mib": own + sum(status_mib(child, "VmRSS") for child in pids[1:]),
+        "daemon_peak_mib": status_mib(pid, "VmHWM"),
     }
-
-
-def _status_mib(pid: int, field: str) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def _search(files: list[Path], work: Path) -> dict[str, float]:

@@ -118,7 +118,7 @@ class Project:
         file = self.folder / "var/state/daemon/embedded.json"
         return json.loads(file.read_text())["embedded_total"] if file.exists() else 0
 
-    def wait(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    def wait(self, condition: Callable[[], object], seconds: float = 40) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if self.daemon and self.daemon.poll() is not None:
