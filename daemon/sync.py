@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -123,12 +123,11 @@ class SyncService:
         stamps = self.index.stamps(_queries(asked))
         findings = Findings()
         observed = (pair for place in asked for pair in scanner.look(place, findings))
-        plan = make_plan(
-            self._noticed(observed), stamps, self._rejections, asked, self._decoder_version
-        )
+        plan = make_plan(observed, stamps, self._rejections, asked, self._decoder_version)
+        self._release_present(asked, stamps, plan.absent)
         work = self._settled(plan.ingest, set(asked) if settled else set(), report)
         monitor.planned(len(work))
-        outcome = self._ingest.run(work, monitor)
+        outcome = self._ingest.run(work, monitor, stamps)
         # What a later sync has dealt with meanwhile is its business: our findings are older.
         rejected = {p: r for p, r in outcome.rejected.items() if not monitor.superseded(p)}
         for place, (stamp, reason) in rejected.items():
@@ -161,12 +160,17 @@ class SyncService:
                 again = [place for place in self._holds.released if place.root == root]
                 report.deleted += self._delete(root, scanner, again, stamps, monitor)
 
-    def _noticed(
-        self, observed: Iterable[tuple[Place, FileStamp]]
-    ) -> Iterable[tuple[Place, FileStamp]]:
-        for place, stamp in observed:
-            self._holds.seen(place)
-            yield place, stamp
+    def _release_present(
+        self,
+        asked: Collection[Place],
+        stamps: Mapping[Place, IndexedStamp],
+        absent: Collection[Place],
+    ) -> None:
+        """What is held although its picture is there again need not be held any more."""
+        within, still = Scope(asked), set(absent)
+        for place in self._holds.places:
+            if place in within and place not in still and place in stamps:
+                self._holds.seen(place)
 
     def _settled(
         self, work: list[tuple[Place, FileStamp]], waited_for: set[Place], report: SyncReport
@@ -215,7 +219,7 @@ class SyncService:
             batch = allowed[start : start + DELETE_BATCH]
             if monitor.stopping() or self.root_problem(root):
                 return start
-            self._remember(batch, stamps)
+            self._recent.keep_rows(self.index, batch)
             self.index.remove(batch)
             self._holds.deleted(root, batch, content=len(set(batch).intersection(content)))
         return len(allowed)
@@ -229,14 +233,6 @@ class SyncService:
             return rejection is not None and scanner.stamp(place) == rejection.stamp
         except OSError:
             return False
-
-    def _remember(self, batch: Sequence[Place], stamps: Mapping[Place, IndexedStamp]) -> None:
-        rows = self.index.store.get([place.id for place in batch]).values()
-        thumbnails = self.index.store.thumbnails({stamps[place].digest for place in batch})
-        self._recent.keep(
-            self.index.name,
-            ((row.digest, row.vector, thumbnails.get(row.digest)) for row in rows),
-        )
 
     def _forget_rejections(self, scanner: Scanner, asked: Sequence[Place], unknown: Scope) -> None:
         """Of files that are not there any more."""
