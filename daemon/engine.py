@@ -68,7 +68,7 @@ class Engine:
         self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
         self._decoder = open_decoder(config, workers=self._workers)
         self.candidates = Candidates(config.ignore)
-        self.roots = Roots(config.roots, folder / "roots.json")
+        self.roots = Roots(config.roots, folder / "roots.json", marker=config.watch.marker)
         self.holds = Holds(folder / "held.json", config.watch.hold_deletions_above)
         self._never_holds = Holds(folder / "held-while-building.json", 1)
         self._recent = RecentlyDeleted(folder / "recent.sqlite")
@@ -109,6 +109,7 @@ class Engine:
         """Idempotent; the locks go last."""
         self._decoder.close()
         self._recent.close()
+        self.roots.close()
         self._database.close()
         self.board.stop()
         self._unlock()

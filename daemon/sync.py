@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from daemon.holds import Holds
 from daemon.ingest import Ingest, Monitor
 from daemon.plan import Scope, make_plan
 from daemon.recent import RecentlyDeleted
-from daemon.roots import Roots
+from daemon.roots import Roots, Stamps
 from daemon.scanner import Findings, Scanner
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,10 @@ class SyncService:
 
     def root_problem(self, root: str) -> str | None:
         """Why the root must be left alone; None if it is healthy."""
-        return self._roots.problem(root, lambda: self.index.stamps([Place(root, "")]))
+        return self._roots.problem(root, self._indexed(Place(root, "")))
+
+    def _indexed(self, place: Place) -> Stamps:
+        return lambda: self.index.stamps([place])
 
     def _sync_root(
         self,
@@ -121,8 +124,13 @@ class SyncService:
         settled: bool,
     ) -> None:
         stamps = self.index.stamps(_queries(asked))
-        findings = Findings()
-        observed = (pair for place in asked for pair in scanner.look(place, findings))
+        away = self._away(root, asked)
+        findings = Findings(unknown=dict(away))
+        observed: Iterable[tuple[Place, FileStamp]] = (
+            pair for place in asked for pair in scanner.look(place, findings)
+        )
+        if away:
+            observed = _outside(observed, Scope(away))
         plan = make_plan(observed, stamps, self._rejections, asked, self._decoder_version)
         self._release_present(asked, stamps, plan.absent)
         work = self._settled(plan.ingest, set(asked) if settled else set(), report)
@@ -150,7 +158,7 @@ class SyncService:
         absent = [place for place in plan.absent if place not in unknown]
         bad = [place for place in rejected if place in stamps]
         doubtful = [place for place in [*absent, *bad] if not monitor.superseded(place)]
-        report.deleted += self._delete(root, scanner, doubtful, stamps, monitor)
+        report.deleted += self._delete(root, scanner, doubtful, stamps, monitor, report)
         self._holds.drop_without_rows(asked, stamps)
         self._forget_rejections(scanner, asked, unknown)
         if Place(root, "") in asked:
@@ -158,7 +166,15 @@ class SyncService:
             if not findings.unknown and self.root_problem(root) is None:
                 self._holds.confirm(root)
                 again = [place for place in self._holds.released if place.root == root]
-                report.deleted += self._delete(root, scanner, again, stamps, monitor)
+                report.deleted += self._delete(root, scanner, again, stamps, monitor, report)
+
+    def _away(self, root: str, asked: Collection[Place]) -> dict[Place, str]:
+        """Of what is asked: disks below the root that are not mounted, or are others."""
+        return {
+            place: reason
+            for place, reason in self._roots.away(root, self._indexed).items()
+            if any(each.covers(place) or place.covers(each) for each in asked)
+        }
 
     def _release_present(
         self,
@@ -192,9 +208,16 @@ class SyncService:
         places: Sequence[Place],
         stamps: Mapping[Place, IndexedStamp],
         monitor: Monitor,
+        report: SyncReport,
     ) -> int:
         """Deletions come last, on positive evidence, and only as far as nothing is held."""
-        doomed = [place for place in places if place in stamps and self._gone(scanner, place)]
+        generation = self._roots.generation
+        away = Scope(self._away(root, [Place(root, "")]))
+        doomed = [
+            place
+            for place in places
+            if place in stamps and place not in away and self._gone(scanner, place)
+        ]
         if not doomed:
             return 0
         leaving = set(doomed)
@@ -218,6 +241,10 @@ class SyncService:
         for start in range(0, len(allowed), DELETE_BATCH):
             batch = allowed[start : start + DELETE_BATCH]
             if monitor.stopping() or self.root_problem(root):
+                return start
+            if self._roots.generation != generation:
+                # The evidence may come from below a disk that was away for a moment.
+                report.suspended[root] = f"The disks below root '{root}' have just changed."
                 return start
             self._recent.keep_rows(self.index, batch)
             self.index.remove(batch)
@@ -245,6 +272,12 @@ class SyncService:
                     del self._rejections[place]
             except OSError:
                 continue
+
+
+def _outside(
+    observed: Iterable[tuple[Place, FileStamp]], away: Scope
+) -> Iterator[tuple[Place, FileStamp]]:
+    return ((place, stamp) for place, stamp in observed if place not in away)
 
 
 def _queries(places: Sequence[Place]) -> list[Place]:

@@ -160,6 +160,7 @@ class World:
     def crash(self) -> None:
         """What was not written is gone; hints always are."""
         self.recent.close()
+        self.roots.close()
         self.embedder.counts.clear()  # what was in flight may be embedded once more
         self.start()
         self.debouncer.add_all(ROOT, self.now)
@@ -258,6 +259,7 @@ class World:
 
     def close(self) -> None:
         self.recent.close()
+        self.roots.close()
         shutil.rmtree(self.folder)
 
 
