@@ -14,10 +14,14 @@ from core.records import FileStamp, Place
 # Only these say that a path is not there. EACCES, EIO, ESTALE and the rest say that we cannot know.
 ABSENT = {errno.ENOENT, errno.ENOTDIR}
 
+_new = tuple.__new__
+"""What Place(…) comes to, at a third of the time: it counts by the million."""
+
 
 def file_stamp(status: os.stat_result) -> FileStamp:
     """The part of an lstat that tells one content of a file from another."""
-    return FileStamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    numbers = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    return _new(FileStamp, numbers)
 
 
 @dataclass
@@ -113,7 +117,7 @@ class Scanner:
                     if entry is None:
                         break
                     name = entry.name
-                    place = Place(self.root, text_prefix + path_text(name))
+                    place = _new(Place, (self.root, text_prefix + path_text(name)))
                     try:
                         if entry.is_dir(follow_symlinks=False):
                             if not self._candidates.ignored(prefix + name, is_dir=True):

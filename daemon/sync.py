@@ -9,6 +9,7 @@ from typing import Protocol
 from core.index import ImageIndex
 from core.records import FileStamp, IndexedStamp, Place
 from core.state import Rejection
+from core.stores.scopes import outermost
 from daemon.holds import Holds
 from daemon.ingest import Ingest, Monitor
 from daemon.plan import Scope, make_plan
@@ -95,7 +96,7 @@ class SyncService:
         """
         report = SyncReport()
         for root, scanner in self._scanners.items():
-            asked = sorted({place for place in places if place.root == root})
+            asked = [place for place in places if place.root == root]
             if not asked:
                 continue
             problem = self.root_problem(root)
@@ -117,12 +118,13 @@ class SyncService:
         self,
         root: str,
         scanner: Scanner,
-        asked: Sequence[Place],
+        places: Sequence[Place],
         monitor: SyncMonitor,
         report: SyncReport,
         *,
         settled: bool,
     ) -> None:
+        asked = outermost(places)
         stamps = self.index.stamps(_queries(asked))
         away = self._away(root, asked)
         findings = Findings(unknown=dict(away))
@@ -133,7 +135,7 @@ class SyncService:
             observed = _outside(observed, Scope(away))
         plan = make_plan(observed, stamps, self._rejections, asked, self._decoder_version)
         self._release_present(asked, stamps, plan.absent)
-        work = self._settled(plan.ingest, set(asked) if settled else set(), report)
+        work = self._settled(plan.ingest, set(places) if settled else set(), report)
         monitor.planned(len(work))
         outcome = self._ingest.run(work, monitor, stamps)
         # What a later sync has dealt with meanwhile is its business: our findings are older.
