@@ -148,6 +148,7 @@ class Engine:
         settled: bool = True,
         listener: Listener | None = None,
         urgent: Urgent | None = None,
+        announced: Callable[[], Collection[Place]] = tuple,
     ) -> SyncReport:
         """SyncService.sync on the index that answers."""
         if self.mirrors.serving is None:
@@ -157,7 +158,7 @@ class Engine:
         job = self._job(listener, urgent)
         service = self._service(self.mirrors.serving, self.holds)
         try:
-            report = service.sync(places, job, settled=settled)
+            report = service.sync(places, job, settled=settled, announced=announced)
             self.board.skipped |= report.skipped
             self.refresh()
         except (OSError, sqlite3.Error) as error:
@@ -191,7 +192,7 @@ class Engine:
             for count in ("written", "embedded", "deleted", "unchanged"):
                 setattr(report, count, getattr(report, count) + getattr(later, count))
         if set(self.everything) <= set(places) and not report.stopped:
-            self.board.last_scan_seconds = time.time()
+            self.board.scanned(report.drift)
         return report
 
     def build(self, listener: Listener | None, urgent: Urgent) -> bool:

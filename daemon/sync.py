@@ -42,6 +42,8 @@ class SyncReport:
     deleted: int = 0
     found: int = 0
     """Differences between index and disk that this sync met."""
+    drift: int = 0
+    """How many of them nobody had announced: changes of which no event told."""
     again: list[Place] = field(default_factory=list)
     """Files that are being written: to be looked at again soon."""
     racy: list[Place] = field(default_factory=list)
@@ -85,12 +87,18 @@ class SyncService:
         self._clock = clock
 
     def sync(
-        self, places: Collection[Place], monitor: SyncMonitor, *, settled: bool = True
+        self,
+        places: Collection[Place],
+        monitor: SyncMonitor,
+        *,
+        settled: bool = True,
+        announced: Callable[[], Collection[Place]] = tuple,
     ) -> SyncReport:
         """Look at the disk at and below `places` and make the index say the same.
 
         Files touched within the settle time may still be being written: they are only reported
         under `again`, unless `settled` says that the caller has waited for those that it names.
+        `announced` are the places that would be looked at next anyway.
         Raises StoreError or ModelError; whatever was
         written until then stays, and the next sync goes on from there.
         """
@@ -101,7 +109,9 @@ class SyncService:
                 continue
             problem = self.root_problem(root)
             if problem is None:
-                self._sync_root(root, scanner, asked, monitor, report, settled=settled)
+                self._sync_root(
+                    root, scanner, asked, monitor, report, settled=settled, announced=announced
+                )
                 problem = self.root_problem(root)  # it may have gone while we looked
             if problem:
                 report.suspended[root] = problem
@@ -123,6 +133,7 @@ class SyncService:
         report: SyncReport,
         *,
         settled: bool,
+        announced: Callable[[], Collection[Place]],
     ) -> None:
         asked = outermost(places)
         stamps = self.index.stamps(_queries(asked))
@@ -137,6 +148,7 @@ class SyncService:
         self._release_present(asked, stamps, plan.absent)
         work = self._settled(plan.ingest, set(places) if settled else set(), report)
         monitor.planned(len(work))
+        report.drift += self._drift(work, plan.absent, stamps, Scope(announced()))
         outcome = self._ingest.run(work, monitor, stamps)
         # What a later sync has dealt with meanwhile is its business: our findings are older.
         rejected = {p: r for p, r in outcome.rejected.items() if not monitor.superseded(p)}
@@ -202,6 +214,21 @@ class SyncService:
             else:
                 settled.append((place, stamp))
         return settled
+
+    def _drift(
+        self,
+        work: Collection[tuple[Place, FileStamp]],
+        absent: Collection[Place],
+        stamps: Mapping[Place, IndexedStamp],
+        announced: Scope,
+    ) -> int:
+        held = set(self._holds.places)
+        rows = ((place, stamp, stamps.get(place)) for place, stamp in work)
+        changed = sum(
+            (row is None or row.stamp != stamp) and place not in announced  # else: read too early
+            for place, stamp, row in rows
+        )
+        return changed + sum(place not in held and place not in announced for place in absent)
 
     def _delete(
         self,
