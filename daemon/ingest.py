@@ -37,6 +37,8 @@ class Outcome:
 
     written: list[Place] = field(default_factory=list)
     embedded: int = 0
+    found_again: set[str] = field(default_factory=set)
+    """Digests written, of those that were looked for."""
     rejected: dict[Place, tuple[FileStamp, str]] = field(default_factory=dict)
     changing: list[Place] = field(default_factory=list)
     """Files that were being written, or vanished: to be looked at again soon."""
@@ -97,10 +99,12 @@ class Ingest:
         work: Iterable[tuple[Place, FileStamp]],
         monitor: Monitor,
         stamps: Mapping[Place, IndexedStamp],
+        looked_for: Mapping[str, object],
     ) -> Outcome:
-        """Read, embed and write these files; `stamps` are the rows that there are of them.
+        """Read, embed and write these files; `stamps` are the rows that there are of them, the keys
+        of `looked_for` are digests to report if met.
         StoreError and ModelError end the run; one bad file never does."""
-        run = _Run(self, work, monitor, stamps)
+        run = _Run(self, work, monitor, stamps, looked_for)
         outer = list(self._runs)
         self._runs.append(run)
         try:
@@ -118,11 +122,13 @@ class _Run:
         work: Iterable[tuple[Place, FileStamp]],
         monitor: Monitor,
         stamps: Mapping[Place, IndexedStamp],
+        looked_for: Mapping[str, object],
     ) -> None:
         self._parts = ingest
         self._work = work
         self._monitor = monitor
         self._stamps = stamps
+        self._looked_for = looked_for
         self._outcome = Outcome()
         self._waiting: defaultdict[str, list[Content]] = defaultdict(list)
         """Files whose bytes are being embedded for the first of them."""
@@ -295,6 +301,7 @@ class _Run:
         self._parts._recent.keep_rows(self._parts._index, self._overwritten(rows))
         self._parts._index.add(rows)
         self._outcome.written += [row.place for row in rows]
+        self._outcome.found_again |= {r.digest for r in rows if r.digest in self._looked_for}
         self._outcome.racy += [row.place for row in rows if row.racy]
         files, self._rows, self._fresh = len(self._rows), [], {}
         self._monitor.finished(files)

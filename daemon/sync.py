@@ -85,6 +85,8 @@ class SyncService:
         self._decoder_version = decoder_version
         self._settle_ns = int(settle_seconds * 1e9)
         self._clock = clock
+        self._held_digests: dict[str, set[Place]] = {}
+        """Of what was held by this process; after a restart the first scan looks at all of it."""
 
     def sync(
         self,
@@ -149,7 +151,7 @@ class SyncService:
         work = self._settled(plan.ingest, set(places) if settled else set(), report)
         monitor.planned(len(work))
         report.drift += self._drift(work, plan.absent, stamps, Scope(announced()))
-        outcome = self._ingest.run(work, monitor, stamps)
+        outcome = self._ingest.run(work, monitor, stamps, self._held_digests)
         # What a later sync has dealt with meanwhile is its business: our findings are older.
         rejected = {p: r for p, r in outcome.rejected.items() if not monitor.superseded(p)}
         for place, (stamp, reason) in rejected.items():
@@ -173,6 +175,7 @@ class SyncService:
         bad = [place for place in rejected if place in stamps]
         doubtful = [place for place in [*absent, *bad] if not monitor.superseded(place)]
         report.deleted += self._delete(root, scanner, doubtful, stamps, monitor, report)
+        report.deleted += self._release_moved(outcome.found_again, monitor, report)
         self._holds.drop_without_rows(asked, stamps)
         self._forget_rejections(scanner, asked, unknown)
         if Place(root, "") in asked:
@@ -189,6 +192,16 @@ class SyncService:
             for place, reason in self._roots.away(root, self._indexed).items()
             if any(each.covers(place) or place.covers(each) for each in asked)
         }
+
+    def _release_moved(self, digests: Iterable[str], monitor: Monitor, report: SyncReport) -> int:
+        """What was held as lost, and is now found elsewhere, perhaps in another root, was moved."""
+        moved = {place for digest in digests for place in self._held_digests.pop(digest, ())}
+        deleted = 0
+        for root in sorted({place.root for place in moved}):
+            places = sorted(place for place in moved if place.root == root)
+            stamps = self.index.stamps(_queries(places))
+            deleted += self._delete(root, self._scanners[root], places, stamps, monitor, report)
+        return deleted
 
     def _release_present(
         self,
@@ -260,11 +273,13 @@ class SyncService:
         content = [place for place in doomed if stamps[place].digest not in alive]
         rows = self.index.store.count([Place(root, "")])
         allowed = sorted(self._holds.admit(root, content, moved, rows))
-        held = len(doomed) - len(allowed)
+        held = leaving.difference(allowed)
+        for place in held:
+            self._held_digests.setdefault(stamps[place].digest, set()).add(place)
         if held:
             logger.warning(
                 "Held back %d deletions below %s: run `lookalike approve` if they are right",
-                held,
+                len(held),
                 root,
             )
         for start in range(0, len(allowed), DELETE_BATCH):

@@ -46,7 +46,9 @@ class Project:
         self.settings |= settings
 
     def command(self, *arguments: str | Path) -> list[str]:
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.settings))
+        file, text = self.folder / "config.yaml", yaml.safe_dump(self.settings)
+        if not file.exists() or file.read_text() != text:  # a thread may be reading it
+            file.write_text(text)
         return [
             sys.executable, "-W", "error::ResourceWarning", "-m", "cli",
             "--config", str(self.folder / "config.yaml"), *map(str, arguments),
