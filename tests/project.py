@@ -107,10 +107,10 @@ class Project:
     def status(self) -> dict[str, Any]:
         """As the daemon wrote it, without the cost of a process."""
         try:
-            text = (self.folder / "var/state/daemon/status.json").read_text()
-        except FileNotFoundError:
+            document = json.loads((self.folder / "var/state/daemon/status.json").read_bytes())
+        except (FileNotFoundError, ValueError):  # none yet, or damaged on purpose
             return {"state": "none"}
-        document: dict[str, Any] = json.loads(text)
+        assert isinstance(document, dict)
         if self.daemon and document["pid"] != self.daemon.pid:
             return {"state": "none"}
         return document

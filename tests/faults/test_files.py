@@ -28,7 +28,8 @@ def quick(project: Project) -> Project:
 # ---- F12: new folders, deeper than events can follow --------------------------------------------
 
 
-@pytest.mark.parametrize("trees", [100, pytest.param(2000, marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("trees", [2000])
 def test_folders_made_as_fast_as_possible(quick: Project, figure: Figure, trees: int) -> None:
     quick.start()
     data = jpeg(1, (24, 16))
@@ -87,6 +88,7 @@ def test_a_folder_moved_every_way(project: Project, figure: Figure, count: int) 
         assert seconds <= 10
 
 
+@pytest.mark.faults
 def test_files_that_change_places_are_not_embedded_again(project: Project) -> None:
     count = 200
     for n in range(count):
