@@ -175,8 +175,12 @@ class _Run:
                 # than there are streams waits, so that none of them ever does.
                 while len(self._embedding) > streams:
                     self._finish_embedding()
-                pixels = np.stack([picture.pixels for _, picture in batch])
-                self._embedding.append((batch, model.submit(parts._index.embed, pixels)))
+                found = [self._take_found(content) for content, _ in batch]
+                batch = [item for item, rows in zip(batch, found, strict=True) if not rows]
+                if batch:
+                    pixels = np.stack([picture.pixels for _, picture in batch])
+                    self._embedding.append((batch, model.submit(parts._index.embed, pixels)))
+                self._write([row for rows in found for row in rows])
             while self._embedding:
                 self._finish_embedding()
             self._flush()
@@ -251,8 +255,8 @@ class _Run:
         self, decoded: Iterable[tuple[Content, Decoded]]
     ) -> Iterator[tuple[Content, Picture]]:
         for content, result in decoded:
-            if found := self._found.pop(content.digest, None):
-                self._write([_record(same, *found) for same in self._waiting.pop(content.digest)])
+            if rows := self._take_found(content):
+                self._write(rows)
             elif isinstance(result, Picture):
                 yield content, result
             else:
@@ -278,6 +282,12 @@ class _Run:
             outer._found |= {d: known for d, known in fresh.items() if d in outer._waiting}
         self._fresh |= fresh
         self._write(records)
+
+    def _take_found(self, content: Content) -> list[ImageRecord]:
+        """The rows of everything with these bytes, if an inner run has embedded them."""
+        if found := self._found.pop(content.digest, None):
+            return [_record(same, *found) for same in self._waiting.pop(content.digest)]
+        return []
 
     def _under_way(self, digest: str) -> tuple[Vector, bytes] | None:
         """What an outer run is just putting through the model: a file that was moved while it was

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from cli.main import main
+from core.files import read_json
 
 TOP = Path(__file__).parent.parent
 
@@ -118,7 +119,8 @@ class Project:
     def embedded(self) -> int:
         """The count that the daemon writes at each batch, while status.json waits a second."""
         file = self.folder / "var/state/daemon/embedded.json"
-        return json.loads(file.read_text())["embedded_total"] if file.exists() else 0
+        document = read_json(file)  # damaged on purpose by some tests
+        return document["embedded_total"] if document else 0
 
     def wait(self, condition: Callable[[], object], seconds: float = 20) -> None:
         deadline = time.monotonic() + seconds

@@ -28,8 +28,9 @@ def picture(seed: int) -> bytes:
 
 
 class Churn:
-    """`run` returns when every thread has done its share; what it did depends on the seed, what
-    came of it also on how the threads met."""
+    """`run` returns when every thread has done its share, not counting what failed.
+
+    What it did depends on the seed, what came of it also on how the threads met."""
 
     def __init__(
         self, tree: Path, outside: Path, seed: int, *, operations: int, threads: int = 16
@@ -40,7 +41,6 @@ class Churn:
         self._seed = seed
         self._each = operations // threads
         self._threads = [threading.Thread(target=self._work, args=(n,)) for n in range(threads)]
-        self.done = 0
 
     def run(self, pause_seconds: float = 0) -> float:
         """The seconds it took. `pause_seconds`: on average between two operations of a thread."""
@@ -75,11 +75,12 @@ class Churn:
     def _work(self, number: int) -> None:
         dice = random.Random(f"{self._seed}/{number}")
         acts = [act for act, weight in ACTS for _ in range(weight)]
-        for _ in range(self._each):
+        done = 0
+        while done < self._each:
             act = dice.choice(acts)
             with suppress(OSError, shutil.Error, ValueError):  # somebody else was faster
                 act(self, dice)
-            self.done += 1
+                done += 1
             if self._pause_seconds:
                 time.sleep(dice.uniform(0, 2 * self._pause_seconds))
 

@@ -1,6 +1,9 @@
 """Single histories of the sync engine, each once a fault of it."""
 
+import errno
+import os
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 
@@ -73,3 +76,81 @@ def test_a_change_nobody_told_of_is_drift(world: World) -> None:
     (world.tree / "a/0.jpg").unlink()
     assert world.sync([WHOLE], settled=False).drift == 2
     assert world.sync([WHOLE], settled=False).drift == 0
+
+
+def test_a_file_that_comes_back_in_the_middle_of_a_scan_stays(world: World) -> None:
+    fill(world, 3)
+    away, here = world.folder / "away.jpg", world.tree / "a/0.jpg"
+    here.rename(away)
+    (world.tree / "new.jpg").write_bytes(b"new")  # so that something is written in between
+    world.urgent = lambda: (away.rename(here), None)
+    world.sync([WHOLE], settled=False)
+    assert world.deletions == []
+    assert world.rows() == world.expected()
+
+
+def test_a_move_writes_the_new_row_before_the_old_one_goes(world: World) -> None:
+    fill(world, 3)
+    (world.tree / "a/0.jpg").rename(world.tree / "a/9.jpg")
+    world.sync([WHOLE], settled=False)
+    assert world.calls[-2:] == ["upsert", "delete"]
+
+
+def test_what_is_urgent_is_not_overwritten_by_the_scan_around_it(world: World) -> None:
+    """The scan has read the old bytes of the last file when the new ones are written."""
+    fill(world, 3)
+    files = [world.tree / f"later/{n}.jpg" for n in range(200)]
+    files[0].parent.mkdir()
+    for n, file in enumerate(files):
+        file.write_bytes(b"old %d" % n)
+
+    def change() -> None:
+        for n, file in enumerate(files):
+            file.write_bytes(b"new %d" % n)
+            world.changed(f"later/{n}.jpg")
+
+    world.urgent = change
+    world.sync([WHOLE], settled=False)
+    assert world.rows() == world.expected()
+
+
+def test_files_moved_while_they_are_under_way_are_embedded_once(world: World) -> None:
+    for n in range(400):
+        (world.tree / f"{n:03}.jpg").write_bytes(b"%d" % n)
+
+    def move() -> None:
+        for n in range(400):
+            (world.tree / f"{n:03}.jpg").rename(world.tree / f"moved-{n:03}.jpg")
+            world.changed(f"{n:03}.jpg", f"moved-{n:03}.jpg")
+
+    world.urgent = move
+    world.sync([WHOLE], settled=False)
+    world.sync([WHOLE], settled=False)
+    assert world.rows() == world.expected()
+    assert max(world.embedder.counts.values()) == 1
+
+
+def test_a_young_file_waits(world: World) -> None:
+    (world.tree / "1.jpg").write_bytes(b"one")
+    world.wall_offset_seconds = 0
+    report = world.sync([WHOLE], settled=False)
+    assert report.again == [Place(ROOT, "1.jpg")]
+    assert world.rows() == {}
+
+
+def test_what_cannot_be_listed_is_not_gone(world: World) -> None:
+    fill(world, 3)
+    original = os.scandir
+
+    def failing(path: object) -> object:
+        if isinstance(path, bytes) and path.endswith(b"/a"):
+            raise OSError(errno.EIO, "Input/output error")
+        return original(path)  # type: ignore[call-overload]
+
+    with (
+        mock.patch("os.scandir", failing),
+        mock.patch.object(type(world.sync_service), "_gone", lambda *_: True),
+    ):
+        report = world.sync([WHOLE], settled=False)
+    assert report.failed == {Place(ROOT, "a"): "Input/output error"}
+    assert len(world.rows()) == 4

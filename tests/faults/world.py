@@ -89,12 +89,15 @@ class FragileStore(MemoryStore):
         self.world.strike(lambda: MemoryStore.upsert(self, records[: len(records) // 2]))
         assert self.world.mounted or not records, "rows written of a root that is not there"
         super().upsert(records)
+        self.world.calls += ["upsert"] * bool(records)
         self.world.strike()
 
     def delete(self, ids: Collection[ImageId]) -> None:
         self.world.strike(lambda: MemoryStore.delete(self, list(ids)[: len(ids) // 2]))
         assert self.world.mounted or not ids, "rows deleted of a root that is not there"
         super().delete(ids)
+        self.world.calls += ["delete"] * bool(ids)
+        self.world.deletions += ids
         self.world.strike()
 
 
@@ -111,6 +114,9 @@ class World:
         self.state = self.folder / "state"
         self.state.mkdir()
         self.mounted = True
+        self.calls: list[str] = []
+        """Of the store, in order."""
+        self.deletions: list[ImageId] = []
         self.events: list[Place] = []
         self.now = 1000.0
         self.wall_offset_seconds = 60.0
