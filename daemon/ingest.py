@@ -166,7 +166,7 @@ class _Run:
                 weigh=lambda content: len(content.data),
                 budget_bytes=READ_AHEAD_BYTES,
             )
-            for batch in in_groups(self._accepted(decoded), batch_size):
+            for group in in_groups(self._accepted(decoded), batch_size):
                 if self._monitor.stopping():
                     decoded.close()
                     reads.close()
@@ -175,8 +175,8 @@ class _Run:
                 # than there are streams waits, so that none of them ever does.
                 while len(self._embedding) > streams:
                     self._finish_embedding()
-                found = [self._take_found(content) for content, _ in batch]
-                batch = [item for item, rows in zip(batch, found, strict=True) if not rows]
+                found = [self._take_found(content) for content, _ in group]
+                batch = [item for item, rows in zip(group, found, strict=True) if not rows]
                 if batch:
                     pixels = np.stack([picture.pixels for _, picture in batch])
                     self._embedding.append((batch, model.submit(parts._index.embed, pixels)))

@@ -33,12 +33,20 @@ class Churn:
     What it did depends on the seed, what came of it also on how the threads met."""
 
     def __init__(
-        self, tree: Path, outside: Path, seed: int, *, operations: int, threads: int = 16
+        self,
+        tree: Path,
+        outside: Path,
+        seed: int,
+        *,
+        operations: int,
+        threads: int = 16,
+        utf8_only: bool = False,
     ) -> None:
         """`outside` is a folder of the same file system that nobody watches."""
         outside.mkdir(exist_ok=True)
         self._tree, self._outside = os.fsencode(tree), os.fsencode(outside)
         self._seed = seed
+        self._utf8_only = utf8_only
         self._each = operations // threads
         self._threads = [threading.Thread(target=self._work, args=(n,)) for n in range(threads)]
 
@@ -88,7 +96,11 @@ class Churn:
 
     def _folder(self, dice: random.Random) -> bytes:
         depth = dice.choice([0, 1, 1, 2, 3])
-        return os.path.join(self._tree, *(dice.choice(FOLDERS) for _ in range(depth)))
+        names = (self._spelled(dice.choice(FOLDERS)) for _ in range(depth))
+        return os.path.join(self._tree, *names)
+
+    def _spelled(self, name: bytes) -> bytes:
+        return name.decode("utf-8", "ignore").encode() if self._utf8_only else name
 
     def _file(self, dice: random.Random) -> bytes:
         number = dice.randrange(40)
@@ -106,7 +118,7 @@ class Churn:
                 b".%d.jpg.tmp" % number,
             ]
         )
-        return os.path.join(self._folder(dice), name)
+        return os.path.join(self._folder(dice), self._spelled(name))
 
     # ---- what can be done -------------------------------------------------------------------
 

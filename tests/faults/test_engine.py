@@ -24,6 +24,7 @@ def fill(world: World, count: int) -> None:
         (world.tree / f"a/{n}.jpg").write_bytes(b"%d" % n)
     (world.tree / "stays.jpg").write_bytes(b"stays")
     world.sync([WHOLE], settled=False)
+    world.debouncer.due(world.now + 60)  # what was read too early is no matter here
     assert world.rows() == world.expected()
 
 
@@ -87,6 +88,17 @@ def test_a_file_that_comes_back_in_the_middle_of_a_scan_stays(world: World) -> N
     world.sync([WHOLE], settled=False)
     assert world.deletions == []
     assert world.rows() == world.expected()
+
+
+def test_a_root_that_is_not_there_loses_nothing_and_holds_nothing(world: World) -> None:
+    fill(world, 3)
+    world.unmount()
+    report = world.sync([WHOLE, Place(ROOT, "a/0.jpg")], settled=False)
+    assert "not the one that was indexed" in report.suspended[ROOT]
+    assert (world.deletions, len(world.holds), len(world.rows())) == ([], 0, 4)
+    world.remount()
+    assert world.sync([WHOLE], settled=False).suspended == {}
+    assert max(world.embedder.counts.values()) == 1
 
 
 def test_a_move_writes_the_new_row_before_the_old_one_goes(world: World) -> None:
