@@ -64,7 +64,8 @@ MUTANTS = [
     ),
     Mutant(
         "a changed file is indexed anew",
-        "daemon/plan.py", "indexed and indexed.stamp == stamp and", "indexed and", "tests/daemon/test_plan.py",
+        "daemon/plan.py", "indexed and indexed.stamp == stamp and", "indexed and",
+        "tests/daemon/test_plan.py",
     ),
     Mutant(
         "a row without a file goes",
@@ -125,7 +126,7 @@ MUTANTS = [
     Mutant(
         "deleted rows are remembered",
         "daemon/sync.py", "            self._recent.keep_rows(self.index, batch)\n", "",
-        "tests/e2e/test_daemon.py -k moves_and_copies",
+        ENGINE,
     ),
     Mutant(
         "a place that was hinted is looked at",

@@ -166,3 +166,14 @@ def test_what_cannot_be_listed_is_not_gone(world: World) -> None:
         report = world.sync([WHOLE], settled=False)
     assert report.failed == {Place(ROOT, "a"): "Input/output error"}
     assert len(world.rows()) == 4
+
+
+def test_files_moved_out_and_back_later_are_not_embedded_again(world: World) -> None:
+    fill(world, 20)
+    (world.tree / "a").rename(world.outside / "a")
+    world.sync([WHOLE], settled=False)
+    assert world.rows().keys() == {Place(ROOT, "stays.jpg")}
+    (world.outside / "a").rename(world.tree / "b")
+    world.sync([WHOLE], settled=False)
+    assert world.rows() == world.expected()
+    assert max(world.embedder.counts.values()) == 1
