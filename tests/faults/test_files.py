@@ -59,8 +59,9 @@ def made(folder: Path, count: int) -> Path:
 def test_a_folder_moved_every_way(project: Project, figure: Figure, count: int) -> None:
     folder = made(project.dataset / "a", count)
     write(project.dataset / "stays.jpg", 1)
-    project.start()
+    project.launch()
     converge(project, seconds=120)
+    project.wait(lambda: project.status()["state"] == "watching")
     embedded = project.embedded()
     assert embedded == count + 1
     outside = project.folder / "outside"

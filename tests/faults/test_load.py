@@ -149,12 +149,12 @@ def test_latency_on_an_idle_machine(project: Project, figure: Figure) -> None:
 @pytest.mark.timeout(300)
 def test_latency_under_a_backlog(project: Project, figure: Figure) -> None:
     project.configure(watch={})
-    write_slow(project.dataset / "backlog", 999)
+    write_slow(project.dataset / "backlog", 3000)
     project.launch()
     project.wait(lambda: project.embedded() > 0)
     found = percentiles(latencies(project, 10, pause_seconds=0.5))
     assert project.status()["state"] == "scanning", "the backlog is over too soon"
-    figure("F30", "the same during a first scan of 1,000 large pictures", **found)
+    figure("F30", "the same during a first scan of 3,000 large pictures", **found)
 
 
 # ---- F32 ----------------------------------------------------------------------------------------
