@@ -169,7 +169,9 @@ class Churn:
         os.rename(file, file.swapcase() if b"/" not in file else _swap(file))
 
     def rename_folder(self, dice: random.Random) -> None:
-        os.rename(self._folder(dice), self._folder(dice))
+        target = self._folder(dice)
+        if target != self._tree:  # a root that is another folder is another root
+            os.rename(self._folder(dice), target)
 
     def folder_over_folder(self, dice: random.Random) -> None:
         source, target = self._folder(dice), self._folder(dice)
@@ -184,8 +186,9 @@ class Churn:
 
     def move_in(self, dice: random.Random) -> None:
         source = os.path.join(self._outside, b"%d" % dice.randrange(8))
-        target = self._folder if os.path.isdir(source) else self._file
-        os.rename(source, target(dice))
+        target = (self._folder if os.path.isdir(source) else self._file)(dice)
+        if target != self._tree:
+            os.rename(source, target)
 
     def exchange(self, dice: random.Random) -> None:
         pick = dice.choice([self._file, self._folder])

@@ -14,7 +14,8 @@ from tests.faults.world import BAD, ROOT, WHOLE, World
 @pytest.fixture
 def world() -> Iterator[World]:
     made = World()
-    yield made
+    with mock.patch("daemon.ingest.WRITE_ROWS", 64), mock.patch("daemon.ingest.LOOK_UP", 64):
+        yield made
     made.close()
 
 
