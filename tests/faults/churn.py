@@ -169,13 +169,13 @@ class Churn:
         os.rename(file, file.swapcase() if b"/" not in file else _swap(file))
 
     def rename_folder(self, dice: random.Random) -> None:
-        target = self._folder(dice)
-        if target != self._tree:  # a root that is another folder is another root
-            os.rename(self._folder(dice), target)
+        source, target = self._folder(dice), self._folder(dice)
+        if self._tree not in (source, target):  # a root that is another folder is another root
+            os.rename(source, target)
 
     def folder_over_folder(self, dice: random.Random) -> None:
         source, target = self._folder(dice), self._folder(dice)
-        if target != self._tree:
+        if self._tree not in (source, target):
             shutil.rmtree(target)
             os.rename(source, target)
 
