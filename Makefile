@@ -20,7 +20,7 @@ run: install  ## index ./dataset and keep it indexed; Ctrl-C stops
 	$(BIN)/lookalike up
 
 test: install  ## ARGS='-k words' picks tests
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)  # most of a test is waiting
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)  # most of a test is waiting
 
 check: install lint types test  ## everything CI checks
 

@@ -1,7 +1,6 @@
 """Which files are pictures of ours: asked by the scan, the watcher, verify and doctor alike."""
 
 import os
-import re
 from collections.abc import Sequence
 
 from pathspec import GitIgnoreSpec
@@ -11,11 +10,12 @@ from core.images import SUFFIXES
 
 # Folders and files that file managers, downloads, editors and sync tools leave behind. Names that
 # begin with a dot need no line here: hidden names are always ignored.
-_NEVER = re.compile(
-    r"@eaDir|#recycle|#snapshot|lost\+found|\$RECYCLE\.BIN|System Volume Information|__MACOSX"
-    r"|Thumbs\.db|~\$.*|.*~|.*\.(part|partial|crdownload|download|tmp|temp|swp)",
-    re.IGNORECASE | re.DOTALL,
-)
+_NEVER = frozenset(
+    b"@eadir #recycle #snapshot lost+found $recycle.bin __macosx thumbs.db".split()
+) | {b"system volume information"}
+_NEVER_BEGINS = b"~$"
+_NEVER_ENDS = tuple(b"~ .part .partial .crdownload .download .tmp .temp .swp".split())
+_SUFFIXES = frozenset(suffix.removeprefix(".").encode() for suffix in SUFFIXES)
 
 
 class Candidates:
@@ -30,8 +30,8 @@ class Candidates:
 
     def ignored(self, relative: bytes, *, is_dir: bool) -> bool:
         """Whether the entry itself is ignored; the caller has pruned the folders above it."""
-        name = os.fsdecode(relative.rpartition(b"/")[2])
-        if name.startswith(".") or _NEVER.fullmatch(name):
+        name = relative.rpartition(b"/")[2].lower()
+        if name.startswith((b".", _NEVER_BEGINS)) or name.endswith(_NEVER_ENDS) or name in _NEVER:
             return True
         if self._spec is None:
             return False
@@ -39,7 +39,8 @@ class Candidates:
 
     def has_suffix(self, name: bytes) -> bool:
         """Whether the name ends like a picture, in any case."""
-        return os.path.splitext(os.fsdecode(name))[1].lower() in SUFFIXES
+        stem, _, suffix = name.rpartition(b".")
+        return suffix.lower() in _SUFFIXES and bool(stem.rpartition(b"/")[2].lstrip(b"."))
 
     def wanted(self, relative: bytes) -> bool:
         """Whether a file at this path would be indexed: no part of it ignored, suffix known."""

@@ -52,6 +52,7 @@ class Watch(_Section):
     settle_seconds: float = Field(default=1, gt=0, le=3600)
     rescan_minutes: float = Field(default=30, gt=0)
     hold_deletions_above: float = Field(default=0.05, ge=0, le=1)
+    marker: str | None = Field(default=None, pattern=r"^[^/]+$")
 
 
 class Web(_Section):

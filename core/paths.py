@@ -15,6 +15,7 @@ ROOT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _CONTROL = r"\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
 # \s at the edges because stores trim every Unicode blank there, not only the space.
 _TO_ESCAPE = re.compile(rf"[{_CONTROL}\\]|\A\s|\s\Z|[\udc80-\udcff]")
+_PLAIN = re.compile(rb"[\w./!#$%&'()+,;=@^~-]*", re.ASCII)
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 
 
@@ -24,7 +25,10 @@ def _escape(match: re.Match[str]) -> str:
 
 def path_text(relative: str | bytes) -> str:
     """The path text of a path relative to its root, as the file system spells it."""
-    names = os.fsencode(relative).decode("utf-8", "surrogateescape").split("/")
+    spelled = os.fsencode(relative)
+    if _PLAIN.fullmatch(spelled):  # nearly all: a scan asks this by the million
+        return spelled.decode("ascii")
+    names = spelled.decode("utf-8", "surrogateescape").split("/")
     return "/".join(_TO_ESCAPE.sub(_escape, name) for name in names)
 
 

@@ -49,7 +49,9 @@ class FileStamp(NamedTuple):
 
 def file_stamp(status: os.stat_result) -> FileStamp:
     """The part of an lstat that tells one content of a file from another."""
-    return FileStamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    numbers = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    # What FileStamp(…) comes to, at a third of the time: it counts by the million.
+    return tuple.__new__(FileStamp, numbers)
 
 
 class IndexedStamp(NamedTuple):

@@ -61,6 +61,9 @@ class Status:
     embedded_total: int = 0
     problems: list[str] = field(default_factory=list)
     last_scan: str | None = None
+    drift: int | None = None
+    """Differences that the last scan met and no event had told of; what changed while no daemon
+    ran is among those of its first scan."""
     progress: Progress | None = None
 
 

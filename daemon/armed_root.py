@@ -22,9 +22,9 @@ from daemon.inotify import (
     IN_Q_OVERFLOW,
     IN_UNMOUNT,
     LIMITS,
-    Mounts,
     Record,
 )
+from daemon.mounts import Mounts
 from daemon.signals import Ignored, SafeSink, Trouble
 from daemon.watched_tree import WatchedTree
 

@@ -73,6 +73,7 @@ class Board:
         self.held = 0
         self.embedded_total = 0
         self.last_scan_seconds: float | None = None
+        self.drift: int | None = None
         self._before = read_status(folder)
         self.work = Work()
 
@@ -107,6 +108,11 @@ class Board:
         """A count has changed; written within a second."""
         self._wake(urgent=False)
 
+    def scanned(self, drift: int) -> None:
+        """A complete scan has ended, and met so many changes that no event had told of."""
+        self.last_scan_seconds, self.drift = time.time(), drift
+        self._wake(urgent=False)
+
     def status(self) -> Status:
         """The document, as it is now."""
         roots = {
@@ -130,6 +136,7 @@ class Board:
             embedded_total=self.embedded_total,
             problems=[*list(self.problems.values()), *list(self.reasons.values())],
             last_scan=last_scan,
+            drift=self.drift if scan is not None or not before else before.drift,
             progress=self.work.progress(time.monotonic()),
         )
 

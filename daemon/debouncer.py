@@ -32,6 +32,10 @@ class Debouncer:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def places(self) -> list[Place]:
+        """All that wait."""
+        return list(self._entries)
+
     def add(self, place: Place, now: float, *, settled: bool = False) -> None:
         """Something may have changed at or below `place`; `settled`: nobody is writing to it."""
         entry = self._entries.get(place)

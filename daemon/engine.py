@@ -68,7 +68,7 @@ class Engine:
         self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
         self._decoder = open_decoder(config, workers=self._workers)
         self.candidates = Candidates(config.ignore)
-        self.roots = Roots(config.roots, folder / "roots.json")
+        self.roots = Roots(config.roots, folder / "roots.json", marker=config.watch.marker)
         self.holds = Holds(folder / "held.json", config.watch.hold_deletions_above)
         self._never_holds = Holds(folder / "held-while-building.json", 1)
         self._recent = RecentlyDeleted(folder / "recent.sqlite")
@@ -109,6 +109,7 @@ class Engine:
         """Idempotent; the locks go last."""
         self._decoder.close()
         self._recent.close()
+        self.roots.close()
         self._database.close()
         self.board.stop()
         self._unlock()
@@ -147,6 +148,7 @@ class Engine:
         settled: bool = True,
         listener: Listener | None = None,
         urgent: Urgent | None = None,
+        announced: Callable[[], Collection[Place]] = tuple,
     ) -> SyncReport:
         """SyncService.sync on the index that answers."""
         if self.mirrors.serving is None:
@@ -156,7 +158,7 @@ class Engine:
         job = self._job(listener, urgent)
         service = self._service(self.mirrors.serving, self.holds)
         try:
-            report = service.sync(places, job, settled=settled)
+            report = service.sync(places, job, settled=settled, announced=announced)
             self.board.skipped |= report.skipped
             self.refresh()
         except (OSError, sqlite3.Error) as error:
@@ -190,7 +192,7 @@ class Engine:
             for count in ("written", "embedded", "deleted", "unchanged"):
                 setattr(report, count, getattr(report, count) + getattr(later, count))
         if set(self.everything) <= set(places) and not report.stopped:
-            self.board.last_scan_seconds = time.time()
+            self.board.scanned(report.drift)
         return report
 
     def build(self, listener: Listener | None, urgent: Urgent) -> bool:

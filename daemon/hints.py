@@ -58,6 +58,11 @@ class Hints:
         with self._changed:
             return len(self._debouncer)
 
+    def places(self) -> list[Place]:
+        """The places that wait."""
+        with self._changed:
+            return self._debouncer.places()
+
     @property
     def unwatched(self) -> dict[str, str]:
         """Root -> why only scans find its changes."""

@@ -15,7 +15,7 @@ from core.decoder import Decoder, Picture
 from core.errors import DecoderError, ImageError
 from core.index import ImageIndex
 from core.reader import ChangingError, Content, read_content
-from core.records import FileStamp, ImageRecord, Place, Vector
+from core.records import FileStamp, ImageRecord, IndexedStamp, Place, Vector
 from daemon.ahead import in_groups, map_ahead
 from daemon.recent import RecentlyDeleted
 
@@ -23,10 +23,11 @@ Decoded = Picture | ImageError | DecoderError
 Batch = list[tuple[Content, Picture]]
 Vectors = NDArray[np.float32]
 
-WRITE_ROWS = 64
+WRITE_ROWS = 256
 WRITE_SECONDS = 1.0
+"""Whichever comes first: a model seldom fills so many rows in a second, moved files do."""
 READ_AHEAD_BYTES = 64 << 20
-LOOK_UP = 64
+LOOK_UP = 256
 LOOK_UP_BYTES = 32 << 20
 """Files asked of the store at once whether their bytes are known: one query for all of them."""
 
@@ -37,6 +38,8 @@ class Outcome:
 
     written: list[Place] = field(default_factory=list)
     embedded: int = 0
+    found_again: set[str] = field(default_factory=set)
+    """Digests written, of those that were looked for."""
     rejected: dict[Place, tuple[FileStamp, str]] = field(default_factory=dict)
     changing: list[Place] = field(default_factory=list)
     """Files that were being written, or vanished: to be looked at again soon."""
@@ -89,22 +92,44 @@ class Ingest:
         self._recent = recent
         self._max_megabytes = max_megabytes
         self._workers = workers
+        self._runs: list[_Run] = []
+        """Under way, each started by the one before it, between two of its batches."""
 
-    def run(self, work: Iterable[tuple[Place, FileStamp]], monitor: Monitor) -> Outcome:
-        """Read, embed and write these files. StoreError and ModelError end the run; one bad file
-        never does."""
-        return _Run(self, work, monitor).run()
+    def run(
+        self,
+        work: Iterable[tuple[Place, FileStamp]],
+        monitor: Monitor,
+        stamps: Mapping[Place, IndexedStamp],
+        looked_for: Mapping[str, object],
+    ) -> Outcome:
+        """Read, embed and write these files; `stamps` are the rows that there are of them, the keys
+        of `looked_for` are digests to report if met.
+        StoreError and ModelError end the run; one bad file never does."""
+        run = _Run(self, work, monitor, stamps, looked_for)
+        outer = list(self._runs)
+        self._runs.append(run)
+        try:
+            return run.run(outer)
+        finally:
+            self._runs.pop()
 
 
 class _Run:
     """The state of one Ingest.run."""
 
     def __init__(
-        self, ingest: Ingest, work: Iterable[tuple[Place, FileStamp]], monitor: Monitor
+        self,
+        ingest: Ingest,
+        work: Iterable[tuple[Place, FileStamp]],
+        monitor: Monitor,
+        stamps: Mapping[Place, IndexedStamp],
+        looked_for: Mapping[str, object],
     ) -> None:
         self._parts = ingest
         self._work = work
         self._monitor = monitor
+        self._stamps = stamps
+        self._looked_for = looked_for
         self._outcome = Outcome()
         self._waiting: defaultdict[str, list[Content]] = defaultdict(list)
         """Files whose bytes are being embedded for the first of them."""
@@ -113,8 +138,13 @@ class _Run:
         self._written = time.monotonic()
         self._fresh: dict[str, tuple[Vector, bytes]] = {}
         """What was embedded and is not in the store yet, by digest."""
+        self._outer: list[_Run] = []
+        self._found: dict[str, tuple[Vector, bytes]] = {}
+        """What inner runs embedded of what waits here."""
 
-    def run(self) -> Outcome:
+    def run(self, outer: "list[_Run]") -> Outcome:
+        """`outer`: the runs that wait for this one to end."""
+        self._outer = outer
         parts = self._parts
         batch_size, streams = parts._index.embedder.batch_size, parts._index.embedder.streams
         with (
@@ -137,7 +167,7 @@ class _Run:
                 weigh=lambda content: len(content.data),
                 budget_bytes=READ_AHEAD_BYTES,
             )
-            for batch in in_groups(self._accepted(decoded), batch_size):
+            for group in in_groups(self._accepted(decoded), batch_size):
                 if self._monitor.stopping():
                     decoded.close()
                     reads.close()
@@ -146,8 +176,12 @@ class _Run:
                 # than there are streams waits, so that none of them ever does.
                 while len(self._embedding) > streams:
                     self._finish_embedding()
-                pixels = np.stack([picture.pixels for _, picture in batch])
-                self._embedding.append((batch, model.submit(parts._index.embed, pixels)))
+                found = [self._take_found(content) for content, _ in group]
+                batch = [item for item, rows in zip(group, found, strict=True) if not rows]
+                if batch:
+                    pixels = np.stack([picture.pixels for _, picture in batch])
+                    self._embedding.append((batch, model.submit(parts._index.embed, pixels)))
+                self._write([row for rows in found for row in rows])
             while self._embedding:
                 self._finish_embedding()
             self._flush()
@@ -190,6 +224,8 @@ class _Run:
                     records.append(_record(content, *known))
                 elif digest in remembered:
                     records.append(_record(content, *remembered[digest]))
+                elif under_way := self._under_way(digest):
+                    records.append(_record(content, *under_way))
                 else:
                     if digest not in self._waiting:
                         unknown.append(content)
@@ -220,11 +256,13 @@ class _Run:
         self, decoded: Iterable[tuple[Content, Decoded]]
     ) -> Iterator[tuple[Content, Picture]]:
         for content, result in decoded:
-            if isinstance(result, Picture):
+            if rows := self._take_found(content):
+                self._write(rows)
+            elif isinstance(result, Picture):
                 yield content, result
-                continue
-            for same in self._waiting.pop(content.digest):
-                self._note(same.place, same.stamp, result)
+            else:
+                for same in self._waiting.pop(content.digest):
+                    self._note(same.place, same.stamp, result)
 
     def _finish_embedding(self) -> None:
         """Wait for the model, count, and hand the rows on."""
@@ -237,11 +275,30 @@ class _Run:
             for (content, picture), vector in zip(batch, vectors, strict=True)
             for same in self._waiting.pop(content.digest)
         ]
-        self._fresh |= {
+        fresh = {
             content.digest: (vector, picture.thumbnail)
             for (content, picture), vector in zip(batch, vectors, strict=True)
         }
+        for outer in self._outer:
+            outer._found |= {d: known for d, known in fresh.items() if d in outer._waiting}
+        self._fresh |= fresh
         self._write(records)
+
+    def _take_found(self, content: Content) -> list[ImageRecord]:
+        """The rows of everything with these bytes, if an inner run has embedded them."""
+        if found := self._found.pop(content.digest, None):
+            return [_record(same, *found) for same in self._waiting.pop(content.digest)]
+        return []
+
+    def _under_way(self, digest: str) -> tuple[Vector, bytes] | None:
+        """What an outer run is just putting through the model: a file that was moved while it was
+        read is not embedded twice."""
+        for outer in self._outer:
+            for batch, future in outer._embedding:
+                for row, (content, picture) in enumerate(batch):
+                    if content.digest == digest:
+                        return future.result()[row], picture.thumbnail
+        return None
 
     def _write(self, records: list[ImageRecord]) -> None:
         """Collect rows, and write them when there are enough: a write costs nearly the same for
@@ -252,14 +309,21 @@ class _Run:
 
     def _flush(self) -> None:
         rows = [row for row in self._rows if not self._monitor.superseded(row.place)]
+        self._parts._recent.keep_rows(self._parts._index, self._overwritten(rows))
         self._parts._index.add(rows)
         self._outcome.written += [row.place for row in rows]
+        self._outcome.found_again |= {r.digest for r in rows if r.digest in self._looked_for}
         self._outcome.racy += [row.place for row in rows if row.racy]
         files, self._rows, self._fresh = len(self._rows), [], {}
         self._monitor.finished(files)
         # After the write: what is urgent then finds these vectors, and overwrites what is older.
         self._monitor.between()
         self._written = time.monotonic()
+
+    def _overwritten(self, rows: list[ImageRecord]) -> list[Place]:
+        """Their bytes may be elsewhere by now, or come back: files change places."""
+        were = ((row, self._stamps.get(row.place)) for row in rows)
+        return [row.place for row, was in were if was and was.digest != row.digest]
 
 
 def _weight(read: Content | tuple[Place, FileStamp, Exception]) -> int:

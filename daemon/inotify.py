@@ -1,13 +1,11 @@
-"""What the Linux kernel tells of changes: inotify (through ctypes) and the list of mounts.
+"""What the Linux kernel tells of changes: inotify, through ctypes.
 
 Thin: it knows calls and records; what they mean is the watcher's business.
 """
 
 import ctypes
 import errno
-import io
 import os
-import re
 import struct
 from typing import NamedTuple
 
@@ -40,7 +38,6 @@ GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 _READ_BYTES = 256 * 1024
 _HEADER = struct.Struct("iIII")  # wd, mask, cookie, length of the name
-_OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class Record(NamedTuple):
@@ -97,32 +94,3 @@ def _checked(result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return result
-
-
-class Mounts:
-    """The mounts below a folder. Becomes ready (POLLPRI, POLLERR) when any mount changes, which
-    inotify does not tell: a mount over a watched folder, an `umount -l` with a file still open."""
-
-    def __init__(self, top: bytes) -> None:
-        """OSError without /proc."""
-        self._below = top.rstrip(b"/") + b"/"
-        self._file = io.FileIO("/proc/self/mountinfo")
-        self.fileno = self._file.fileno
-        self.close = self._file.close
-        self._known = self._read()
-
-    def changed(self) -> tuple[set[bytes], set[bytes]]:
-        """Relative paths of what was mounted, and of what was unmounted, since the last call."""
-        before, self._known = self._known, self._read()
-        mounted, unmounted = self._known - before, before - self._known
-        return {path for _, path in mounted}, {path for _, path in unmounted}
-
-    def _read(self) -> set[tuple[bytes, bytes]]:
-        self._file.seek(0)
-        mounts = set()
-        for line in self._file.readall().splitlines():
-            mount_id, _, _, _, raw, *_ = line.split(b" ")
-            path = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), raw)
-            if path.startswith(self._below):
-                mounts.add((mount_id, path.removeprefix(self._below)))
-        return mounts

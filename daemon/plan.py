@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from core.records import FileStamp, IndexedStamp, Place
 from core.state import Rejection
+from core.stores.stamps import by_folder
 
 
 @dataclass
@@ -27,19 +28,28 @@ def make_plan(
     scope: Collection[Place],
     decoder: str,
 ) -> Plan:
-    """Compare `observed`, the candidates at and below `scope`, with `stamps`.
+    """Compare `observed`, the candidates at and below `scope`, each once, with `stamps`.
 
     `stamps` may hold rows outside `scope`; these are left alone. `decoder` is the version that
     would decode now: a rejection by another version is no reason not to try again.
     """
     plan = Plan()
-    seen: set[Place] = set()
+    rows = by_folder(stamps)
+    unseen: dict[Place, dict[Place, IndexedStamp]] = {}
+    """Of every folder met so far, the rows whose file was not. A million files are compared one
+    folder at a time: sets of all of them would take more memory than the rest of the daemon."""
+    folder, waiting = None, dict[Place, IndexedStamp]()
     for place, stamp in observed:
-        if place in seen:  # asked for twice, as a folder and as a file in it
-            continue
-        seen.add(place)
-        indexed = stamps.get(place)
-        rejection = rejections.get(place)
+        above = place.path.rpartition("/")[0]
+        if folder is None or above != folder.path or place.root != folder.root:
+            folder = Place(place.root, above)
+            if folder not in unseen:
+                unseen[folder] = dict(rows.inside(folder))
+            waiting = unseen[folder]
+        indexed = waiting.pop(place, None)
+        if not waiting:
+            unseen[folder] = waiting = {}  # an emptied dict keeps its memory
+        rejection = rejections.get(place) if rejections else None
         if rejection and rejection.stamp == stamp and rejection.decoder == decoder:
             if indexed:
                 plan.absent.append(place)
@@ -49,7 +59,9 @@ def make_plan(
             plan.ingest.append((place, stamp))
             plan.changed += indexed is not None
     within = Scope(scope)
-    plan.absent += [place for place in stamps if place not in seen and place in within]
+    for folder in rows.folders():
+        left = unseen[folder] if folder in unseen else rows.inside(folder)
+        plan.absent += [place for place in left if place in within]
     return plan
 
 

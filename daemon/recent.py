@@ -1,4 +1,5 @@
-"""Vectors of rows lately deleted, so that a file moved out and back costs no embedding.
+"""Vectors of rows lately deleted or overwritten: a file moved out and back, two that change places
+and a restored backup cost no embedding.
 
 Not a record of what is indexed: it may be lost at any time, which costs work and nothing else.
 """
@@ -6,13 +7,14 @@ Not a record of what is indexed: it may be lost at any time, which costs work an
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from core.errors import AppError
-from core.records import Vector
+from core.index import ImageIndex
+from core.records import Place, Vector
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class RecentlyDeleted:
         return database
 
     def keep(self, embedder: str, rows: Iterable[tuple[str, Vector, bytes | None]]) -> None:
-        """Remember (digest, vector, thumbnail) of rows about to be deleted."""
+        """Remember (digest, vector, thumbnail)."""
         now = self._clock()
         try:
             self._database.executemany(
@@ -67,6 +69,14 @@ class RecentlyDeleted:
             )
         except sqlite3.DatabaseError as error:  # costs an embedding if they come back, no more
             logger.warning("The vectors of deleted rows cannot be kept: %s", error)
+
+    def keep_rows(self, index: ImageIndex, places: Collection[Place]) -> None:
+        """Remember the rows of these places, which are about to be deleted or overwritten."""
+        if not places:
+            return
+        rows = index.store.get([place.id for place in places]).values()
+        thumbnails = index.store.thumbnails({row.digest for row in rows})
+        self.keep(index.name, ((r.digest, r.vector, thumbnails.get(r.digest)) for r in rows))
 
     def find(self, embedder: str, digests: Sequence[str]) -> dict[str, tuple[Vector, bytes | None]]:
         """What is remembered of these contents."""

@@ -14,6 +14,9 @@ from core.records import FileStamp, Place, file_stamp
 # Only these say that a path is not there. EACCES, EIO, ESTALE and the rest say that we cannot know.
 ABSENT = {errno.ENOENT, errno.ENOTDIR}
 
+_new = tuple.__new__
+"""What Place(…) comes to, at a third of the time: it counts by the million."""
+
 
 @dataclass
 class Findings:
@@ -108,7 +111,7 @@ class Scanner:
                     if entry is None:
                         break
                     name = entry.name
-                    place = Place(self.root, text_prefix + path_text(name))
+                    place = _new(Place, (self.root, text_prefix + path_text(name)))
                     try:
                         if entry.is_dir(follow_symlinks=False):
                             if not self._candidates.ignored(prefix + name, is_dir=True):

@@ -167,15 +167,20 @@ class Daemon:
                 engine.board.state(root, "scanning")
         started = time.monotonic()
         report = engine.sync(
-            engine.everything, settled=False, listener=self._listener, urgent=self._urgent
+            engine.everything,
+            settled=False,
+            listener=self._listener,
+            urgent=self._urgent,
+            announced=self._hints.places,
         )
         if report.stopped:
             return
-        engine.board.last_scan_seconds = time.time()
+        engine.board.scanned(report.drift)
         logger.info(
-            "Scanned everything in %.1f s: %d differences, %d written, %d deleted",
+            "Scanned everything in %.1f s: %d differences (drift %d), %d written, %d deleted",
             time.monotonic() - started,
             report.found,
+            report.drift,
             report.written,
             report.deleted,
         )

@@ -78,6 +78,15 @@ def own_name(weaviate_server: Weaviate) -> Iterator[str]:
     servers.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults-table",
+        metavar="FILE",
+        type=Path,
+        help="write the figures of the fault suite into the table of this document",
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "faults" in config.getoption("-m"):
         return

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from cli.main import main
+from core.files import read_json
 
 TOP = Path(__file__).parent.parent
 
@@ -46,7 +47,9 @@ class Project:
         self.settings |= settings
 
     def command(self, *arguments: str | Path) -> list[str]:
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.settings))
+        file, text = self.folder / "config.yaml", yaml.safe_dump(self.settings)
+        if not file.exists() or file.read_text() != text:  # a thread may be reading it
+            file.write_text(text)
         return [
             sys.executable, "-W", "error::ResourceWarning", "-m", "cli",
             "--config", str(self.folder / "config.yaml"), *map(str, arguments),
@@ -105,10 +108,10 @@ class Project:
     def status(self) -> dict[str, Any]:
         """As the daemon wrote it, without the cost of a process."""
         try:
-            text = (self.folder / "var/state/daemon/status.json").read_text()
-        except FileNotFoundError:
+            document = json.loads((self.folder / "var/state/daemon/status.json").read_bytes())
+        except (FileNotFoundError, ValueError):  # none yet, or damaged on purpose
             return {"state": "none"}
-        document: dict[str, Any] = json.loads(text)
+        assert isinstance(document, dict)
         if self.daemon and document["pid"] != self.daemon.pid:
             return {"state": "none"}
         return document
@@ -116,7 +119,8 @@ class Project:
     def embedded(self) -> int:
         """The count that the daemon writes at each batch, while status.json waits a second."""
         file = self.folder / "var/state/daemon/embedded.json"
-        return json.loads(file.read_text())["embedded_total"] if file.exists() else 0
+        document = read_json(file)  # damaged on purpose by some tests
+        return document["embedded_total"] if document else 0
 
     def wait(self, condition: Callable[[], object], seconds: float = 40) -> None:
         deadline = time.monotonic() + seconds

@@ -16,6 +16,7 @@ from core.stores.lance_errors import store_error
 from core.stores.lance_search import search, select
 from core.stores.lance_snapshot import Snapshot, SnapshotKeeper
 from core.stores.lance_sql import at_or_below, matching
+from core.stores.lance_stamps import PackedStamps
 from core.stores.lance_tables import LanceTables, Table
 from core.stores.lance_thumbnails import ThumbnailFolder
 from core.stores.lance_upkeep import Upkeep
@@ -23,6 +24,7 @@ from core.stores.lance_upkeep import Upkeep
 _log = logging.getLogger(__name__)
 
 TABLE_PREFIX = "images_"
+_MOST_UNPACKED = 10_000
 
 
 class LanceStore:
@@ -125,8 +127,11 @@ class LanceStore:
 
     def stamps(self, under: Sequence[Place] | None = None) -> Mapping[Place, IndexedStamp]:
         """See VectorStore."""
+        parts = list(self._select(arrow.STAMP_COLUMNS, _scopes(under)))
+        if sum(map(len, parts)) > _MOST_UNPACKED:
+            return PackedStamps(parts)
         found: dict[Place, IndexedStamp] = {}
-        for rows in self._select(arrow.STAMP_COLUMNS, _scopes(under)):
+        for rows in parts:
             found.update(zip(arrow.places(rows), arrow.stamps(rows), strict=True))
         return found
 

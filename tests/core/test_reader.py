@@ -1,11 +1,13 @@
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from core.errors import ImageError
-from core.reader import ChangingError, read_content
+from core.reader import ChangingError, _read_all, read_content
 from core.records import FileStamp, Place, file_stamp
 
 
@@ -28,6 +30,44 @@ def test_a_file_that_is_not_what_was_seen_is_tried_later(tmp_path: Path) -> None
     seen = stamp(file)
     file.write_bytes(b"xy")
     with pytest.raises(ChangingError):
+        read_content(tmp_path, Place("r", "1.jpg"), seen, 1)
+
+
+def _rewrite(file: Path) -> None:
+    with file.open("r+b") as stream:
+        stream.write(b"B")
+
+
+def _replace(file: Path) -> None:
+    file.with_suffix(".new").write_bytes(b"B" * file.stat().st_size)
+    file.with_suffix(".new").rename(file)
+
+
+def _remove(file: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize("change", [_rewrite, _replace, _remove])
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_a_change_of_equal_size_is_noticed(
+    tmp_path: Path, change: Callable[[Path], None], when: str
+) -> None:
+    file = tmp_path / "1.jpg"
+    file.write_bytes(b"A" * 100)
+    seen = stamp(file)
+
+    def read(descriptor: int, size_bytes: int) -> bytes:
+        data = _read_all(descriptor, size_bytes)
+        if when == "during":
+            change(file)
+        return data
+
+    if when == "before":
+        change(file)
+    with (
+        mock.patch("core.reader._read_all", read),
+        pytest.raises((ChangingError, FileNotFoundError)),
+    ):
         read_content(tmp_path, Place("r", "1.jpg"), seen, 1)
 
 

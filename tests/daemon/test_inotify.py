@@ -1,6 +1,5 @@
 import errno
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,6 @@ from daemon.inotify import (
     IN_MOVED_FROM,
     IN_MOVED_TO,
     Inotify,
-    Mounts,
 )
 from daemon.watched_tree import WatchedTree
 
@@ -173,40 +171,3 @@ def test_moving_a_folder_is_two_records(inotify: Inotify, tmp_path: Path) -> Non
         (wd, IN_MOVED_FROM | IN_ISDIR, b"a"),
         (wd, IN_MOVED_TO | IN_ISDIR, b"b"),
     ]
-
-
-MOUNT = """
-import os, select, subprocess, sys
-sys.path.insert(0, sys.argv[2])
-from daemon.inotify import Mounts
-top = sys.argv[1]
-os.mkdir(top + "/a b")
-mounts = Mounts(os.fsencode(top))
-poll = select.poll()
-poll.register(mounts.fileno(), select.POLLPRI | select.POLLERR)
-assert poll.poll(0) == []
-subprocess.run(["mount", "-t", "tmpfs", "none", top + "/a b"], check=True)
-assert poll.poll(1000)
-assert mounts.changed() == ({b"a b"}, set())
-assert mounts.changed() == (set(), set())
-subprocess.run(["umount", "-l", top + "/a b"], check=True)
-assert poll.poll(1000)
-assert mounts.changed() == (set(), {b"a b"})
-subprocess.run(["mount", "-t", "tmpfs", "none", top], check=True)
-assert mounts.changed() == (set(), set())  # of the top itself: found by its identity
-"""
-
-
-def test_mounts_below_a_folder_are_noticed(tmp_path: Path) -> None:
-    if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this kernel lets nobody mount in a namespace of their own")
-    here = Path(__file__).parents[2]
-    subprocess.run(
-        ["unshare", "-Urm", sys.executable, "-c", MOUNT, str(tmp_path), str(here)], check=True
-    )
-
-
-def test_mounts_elsewhere_do_not_matter(tmp_path: Path) -> None:
-    mounts = Mounts(os.fsencode(tmp_path))
-    assert mounts.changed() == (set(), set())
-    mounts.close()

@@ -61,7 +61,6 @@ def row(stamp: FileStamp, *, racy: bool = False) -> IndexedStamp:
             Plan(ingest=[(A, OLD)]),
             id="rejected-by-another-decoder",
         ),
-        pytest.param([(A, OLD), (A, OLD)], {}, {}, ROOT, Plan(ingest=[(A, OLD)]), id="seen-twice"),
     ],
 )
 def test_the_plan_is_a_table(observed, stamps, rejections, scope, expected) -> None:  # type: ignore[no-untyped-def]

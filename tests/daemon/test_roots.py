@@ -1,9 +1,40 @@
 import hashlib
+import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 from core.records import IndexedStamp, Place, file_stamp
 from daemon.roots import SAMPLE_AGAIN_SECONDS, Roots
+
+Know = Callable[..., Roots]
+
+
+@pytest.fixture
+def know(tmp_path: Path) -> Iterator[Know]:
+    """Roots that know `root`, and what was known before."""
+    made: list[Roots] = []
+
+    def know(**options: object) -> Roots:
+        made.append(Roots({"r": tmp_path / "root"}, tmp_path / "k.json", **options))
+        return made[-1]
+
+    yield know
+    for roots in made:
+        roots.close()
+
+
+@pytest.fixture
+def weak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file system is one without an id of its own."""
+    real = os.statvfs
+
+    class Status:
+        f_fsid = 0
+
+    monkeypatch.setattr(os, "statvfs", lambda path: (real(path), Status)[1])
 
 
 def fill(folder: Path, count: int = 20) -> dict[Place, IndexedStamp]:
@@ -17,20 +48,22 @@ def fill(folder: Path, count: int = 20) -> dict[Place, IndexedStamp]:
     return stamps
 
 
-def test_a_new_root_is_simply_watched_even_empty(tmp_path: Path) -> None:
+def test_a_new_root_is_simply_watched_even_empty(tmp_path: Path, know: Know) -> None:
     (tmp_path / "root").mkdir()
-    assert Roots({"r": tmp_path / "root"}, tmp_path / "k.json").problem("r", dict) is None
+    assert know().problem("r", dict) is None
 
 
-def test_a_missing_root_is_a_sentence(tmp_path: Path) -> None:
-    problem = Roots({"r": tmp_path / "none"}, tmp_path / "k.json").problem("r", dict)
+def test_a_missing_root_is_a_sentence(know: Know) -> None:
+    problem = know().problem("r", dict)
     assert problem is not None
     assert "No such file or directory" in problem
 
 
-def test_another_folder_in_its_place_is_left_alone_until_adopted(tmp_path: Path) -> None:
+def test_another_folder_in_its_place_is_left_alone_until_adopted(
+    tmp_path: Path, know: Know
+) -> None:
     stamps = fill(tmp_path / "root")
-    roots = Roots({"r": tmp_path / "root"}, tmp_path / "k.json")
+    roots = know()
     assert roots.problem("r", dict) is None
     (tmp_path / "root").rename(tmp_path / "away")
     (tmp_path / "root").mkdir()
@@ -39,9 +72,9 @@ def test_another_folder_in_its_place_is_left_alone_until_adopted(tmp_path: Path)
     assert roots.problem("r", lambda: stamps) is None
 
 
-def test_a_restored_copy_is_adopted_by_itself(tmp_path: Path) -> None:
+def test_a_restored_copy_is_adopted_by_itself(tmp_path: Path, know: Know) -> None:
     stamps = fill(tmp_path / "root")
-    roots = Roots({"r": tmp_path / "root"}, tmp_path / "k.json")
+    roots = know()
     roots.problem("r", dict)
     shutil.copytree(tmp_path / "root", tmp_path / "copy")
     (tmp_path / "root").rename(tmp_path / "away")
@@ -50,9 +83,9 @@ def test_a_restored_copy_is_adopted_by_itself(tmp_path: Path) -> None:
     assert roots.problem("r", lambda: stamps) is None
 
 
-def test_other_content_under_known_names_is_not_enough(tmp_path: Path) -> None:
+def test_other_content_under_known_names_is_not_enough(tmp_path: Path, know: Know) -> None:
     stamps = fill(tmp_path / "root")
-    roots = Roots({"r": tmp_path / "root"}, tmp_path / "k.json")
+    roots = know()
     roots.problem("r", dict)
     (tmp_path / "root").rename(tmp_path / "away")
     fill(tmp_path / "root")
@@ -61,10 +94,10 @@ def test_other_content_under_known_names_is_not_enough(tmp_path: Path) -> None:
     assert roots.problem("r", lambda: stamps) is not None
 
 
-def test_a_refused_root_is_not_sampled_at_every_look(tmp_path: Path) -> None:
+def test_a_refused_root_is_not_sampled_at_every_look(tmp_path: Path, know: Know) -> None:
     now = [0.0]
     stamps = fill(tmp_path / "root")
-    roots = Roots({"r": tmp_path / "root"}, tmp_path / "k.json", steady_clock=lambda: now[0])
+    roots = know(steady_clock=lambda: now[0])
     roots.problem("r", dict)
     (tmp_path / "root").rename(tmp_path / "away")
     (tmp_path / "root").mkdir()
@@ -81,10 +114,53 @@ def test_a_refused_root_is_not_sampled_at_every_look(tmp_path: Path) -> None:
     assert len(asked) == 2
 
 
-def test_the_identity_is_remembered(tmp_path: Path) -> None:
+def test_the_identity_is_remembered(tmp_path: Path, know: Know) -> None:
     stamps = fill(tmp_path / "root")
-    Roots({"r": tmp_path / "root"}, tmp_path / "k.json").problem("r", dict)
+    know().problem("r", dict)
     (tmp_path / "root").rename(tmp_path / "away")
     (tmp_path / "root").mkdir()
-    again = Roots({"r": tmp_path / "root"}, tmp_path / "k.json")
+    again = know()
     assert again.problem("r", lambda: stamps) is not None
+
+
+@pytest.mark.usefixtures("weak")
+def test_without_an_id_of_the_file_system_one_known_file_is_asked_for(
+    tmp_path: Path, know: Know
+) -> None:
+    stamps = fill(tmp_path / "root")
+    know().problem("r", dict)
+    assert know().problem("r", lambda: stamps) is None
+    for n in range(19):
+        (tmp_path / "root" / f"{n}.jpg").unlink()
+    assert know().problem("r", lambda: stamps) is None, "the gate of Holds is for that"
+    (tmp_path / "root/19.jpg").unlink()
+    assert know().problem("r", lambda: stamps) is not None
+
+
+def test_an_id_made_from_the_device_number_is_none(
+    tmp_path: Path, know: Know, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamps = fill(tmp_path / "root")
+    device = (tmp_path / "root").stat().st_dev
+    major, minor = os.major(device), os.minor(device)
+
+    class Status:
+        f_fsid = (minor & 0xFF) | (major << 8) | ((minor & ~0xFF) << 12)
+
+    monkeypatch.setattr(os, "statvfs", lambda _: Status)
+    assert know().problem("r", lambda: stamps) is None
+    assert (tmp_path / "k.json").read_text().startswith('{"r": [0, ')
+
+
+def test_a_marker_must_be_there_if_one_is_asked_for(tmp_path: Path, know: Know) -> None:
+    stamps = fill(tmp_path / "root")
+    roots = know(marker=".marker")
+    assert "no file .marker" in str(roots.problem("r", lambda: stamps))
+    (tmp_path / "root/.marker").write_text("mine")
+    assert roots.problem("r", lambda: stamps) is None
+    (tmp_path / "root/.marker").write_text("another's")
+    assert roots.problem("r", lambda: stamps) is None, "another identity, but the files agree"
+    for n in range(20):
+        (tmp_path / "root" / f"{n}.jpg").unlink()
+    (tmp_path / "root/.marker").write_text("a third")
+    assert "lookalike adopt r" in str(roots.problem("r", lambda: stamps))

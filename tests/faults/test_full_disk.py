@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.faults.conftest import Figure
 from tests.pictures import write
 from tests.project import TOP, Project
 
@@ -45,7 +46,7 @@ def run(project: Project, script: str) -> str:
     ],
 )
 def test_a_full_disk_is_a_sentence_and_nothing_is_lost(
-    project: Project, place: str, code: int
+    project: Project, figure: Figure, place: str, code: int
 ) -> None:
     for n in range(120):
         write(project.dataset / f"{n}.jpg", n)
@@ -65,6 +66,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(
     assert "No space left" in output, output
     assert "room: 0" in output, output
     assert "equal: 0" in output, output
+    figure("F27", f"disk of the {place} full, then room", differences=0)
 
 
 def test_a_read_only_store_is_a_sentence(project: Project) -> None:

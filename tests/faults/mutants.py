@@ -1,0 +1,193 @@
+"""F36: break every safety rule on purpose, and see a test fail.
+
+`python -m tests.faults.mutants [WORDS]` copies the tree, makes one small edit at a time, and runs
+the test named for it. Prints a table; the exit code is 1 if a mutant survives.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.project import TOP
+
+COPIED = ("core", "daemon", "cli", "tests", "pyproject.toml", "config.yaml", "dataset")
+
+
+class Mutant(NamedTuple):
+    """`old` becomes `new` in `file`, and `test` must fail."""
+
+    rule: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MACHINE = "tests/faults/test_machine.py"
+ENGINE = "tests/faults/test_engine.py"
+MUTANTS = [
+    Mutant(
+        "a root must be the one we know",
+        "daemon/sync.py", "return self._roots.problem(", "return None and self._roots.problem(",
+        ENGINE,
+    ),
+    Mutant(
+        "only ENOENT and ENOTDIR say that a file is gone",
+        "daemon/scanner.py", "{errno.ENOENT, errno.ENOTDIR}",
+        "{errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}", "tests/daemon/test_scanner.py",
+    ),
+    Mutant(
+        "what a scan did not see is looked at once more",
+        "daemon/sync.py", "if place in stamps and place not in away and self._gone(scanner, place)",
+        "if place in stamps", ENGINE,
+    ),
+    Mutant(
+        "before and after it is read, a file must be what the scan saw",
+        "core/reader.py",
+        "return stat.S_ISREG(status.st_mode) and file_stamp(status) == stamp", "return True",
+        "tests/core/test_reader.py",
+    ),
+    Mutant(
+        "no symlink is followed",
+        "core/reader.py", "deeper = os.open(part, flags | os.O_NOFOLLOW, dir_fd=descriptor)",
+        "deeper = os.open(part, flags, dir_fd=descriptor)", "tests/core/test_reader.py",
+    ),
+    Mutant(
+        "what was read too early is read again",
+        "daemon/plan.py", "indexed.stamp == stamp and not indexed.racy", "indexed.stamp == stamp",
+        "tests/daemon/test_plan.py",
+    ),
+    Mutant(
+        "a changed file is indexed anew",
+        "daemon/plan.py", "indexed and indexed.stamp == stamp and", "indexed and",
+        "tests/daemon/test_plan.py",
+    ),
+    Mutant(
+        "a row without a file goes",
+        "daemon/plan.py", "[place for place in left if place in within]", "[]", MACHINE,
+    ),
+    Mutant(
+        "a row outside the places asked for stays",
+        "daemon/plan.py", "[place for place in left if place in within]", "list(left)",
+        "tests/daemon/test_plan.py",
+    ),
+    Mutant(
+        "a rejected file is tried again when it changes",
+        "daemon/plan.py", "if rejection and rejection.stamp == stamp and", "if rejection and",
+        "tests/daemon/test_plan.py",
+    ),
+    Mutant(
+        "an old result never overwrites a newer one",
+        "daemon/ingest.py", "if not self._monitor.superseded(row.place)]", "]", ENGINE,
+    ),
+    Mutant(
+        "deletions come last",
+        "daemon/sync.py",
+        "        outcome = self._ingest.run(work, monitor, stamps, self._held_digests)\n",
+        "        report.deleted += self._delete("
+        "root, scanner, plan.absent, stamps, monitor, report)\n"
+        "        outcome = self._ingest.run(work, monitor, stamps, self._held_digests)\n",
+        ENGINE,
+    ),
+    Mutant(
+        "many deletions are held",
+        "daemon/holds.py", "lately + len(doubtful) <= limit" , "True", "tests/daemon/test_holds.py",
+    ),
+    Mutant(
+        "the last picture of a root is held",
+        "daemon/holds.py", "if self._share < 1 and len(allowed) >= rows:", "if False:",
+        "tests/daemon/test_holds.py",
+    ),
+    Mutant(
+        "what is held as lost goes once it is found elsewhere",
+        "daemon/sync.py", "self._release_moved(outcome.found_again, monitor, report)", "0", ENGINE,
+    ),
+    Mutant(
+        "held files that are there but broken can be approved",
+        "daemon/sync.py", "if place in within and place not in still and place in stamps:",
+        "if place in within:", ENGINE,
+    ),
+    Mutant(
+        "a moved file under way is not embedded twice",
+        "daemon/ingest.py", "elif under_way := self._under_way(digest):",
+        "elif under_way := None:", ENGINE,
+    ),
+    Mutant(
+        "overwritten rows are remembered",
+        "daemon/ingest.py",
+        "        self._parts._recent.keep_rows(self._parts._index, self._overwritten(rows))\n", "",
+        ENGINE,
+    ),
+    Mutant(
+        "deleted rows are remembered",
+        "daemon/sync.py", "            self._recent.keep_rows(self.index, batch)\n", "",
+        ENGINE,
+    ),
+    Mutant(
+        "a place that was hinted is looked at",
+        "daemon/debouncer.py", "            ready[place] = None\n", "            pass\n",
+        "tests/daemon/test_debouncer.py",
+    ),
+    Mutant(
+        "a young file is left alone",
+        "daemon/sync.py", "if young and place not in waited_for:", "if False:", ENGINE,
+    ),
+    Mutant(
+        "what cannot be listed is unknown, not empty",
+        "daemon/sync.py", "if place not in unknown]", "]", ENGINE,
+    ),
+    Mutant(
+        "the whole root is looked at after lost events",
+        "daemon/debouncer.py", "        self.add(whole, now)\n", "        pass\n",
+        "tests/daemon/test_debouncer.py",
+    ),
+]  # fmt: skip
+
+
+def main(words: Iterable[str]) -> int:
+    """The exit code."""
+    wanted = " ".join(words)
+    alive = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch)
+        for name in COPIED:
+            source = TOP / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copy(source, copy / name)
+        print("| rule | killed by | took |\n| --- | --- | --- |")
+        for mutant in [each for each in MUTANTS if wanted in each.rule]:
+            started = time.monotonic()
+            killed = _kills(copy, mutant)
+            alive += not killed
+            verdict = mutant.test if killed else "**nothing: it survives**"
+            print(f"| {mutant.rule} | {verdict} | {time.monotonic() - started:.1f} s |", flush=True)
+    print(f"\n{len(MUTANTS)} mutants, {alive} alive" if not wanted else f"\n{alive} alive")
+    return int(alive > 0)
+
+
+def _kills(copy: Path, mutant: Mutant) -> bool:
+    file = copy / mutant.file
+    text = file.read_text()
+    assert text.count(mutant.old) == 1, f"{mutant.file} has not one {mutant.old!r}"
+    try:
+        file.write_text(text.replace(mutant.old, mutant.new))
+        test = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider",
+             *mutant.test.split()],
+            cwd=copy, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+    finally:
+        file.write_text(text)
+    assert test.returncode in (0, 1), test.stdout + test.stderr
+    return test.returncode == 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
