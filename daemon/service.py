@@ -24,6 +24,8 @@ from daemon.watcher import Watcher
 logger = logging.getLogger(__name__)
 
 HEALTH_SECONDS = 1.0
+MOUNTS_SECONDS = 0.25
+"""A watcher that is being armed anew tells of no mount."""
 FAILED_AGAIN_SECONDS = 60
 LONGEST_BACKOFF_SECONDS = 60
 SCAN_WITHOUT_EVENTS_SECONDS = 300
@@ -58,7 +60,7 @@ class Daemon:
         folder = config.state / "daemon" / "canary"
         self._canary = Canary(folder)
         self._watcher = Watcher(config.roots, self._hints, self._ignored, canary=folder)
-        self._shared_in = -1
+        self._looked_in = self._shared_in = -1
         self._shared: dict[str, str] = {}
         """Root -> why its changes may bring no events."""
         self._depth = 0
@@ -122,7 +124,7 @@ class Daemon:
                 self._next_maintenance = time.monotonic() + MAINTAIN_SECONDS
                 self._engine.maintain()
             else:
-                self._hints.wait(HEALTH_SECONDS)
+                self._hints.wait(MOUNTS_SECONDS)
             self._succeeded()
         except ConfigError:
             raise
@@ -135,11 +137,13 @@ class Daemon:
             self._try_later(f"An unexpected error, {type(error).__name__}; the log has it whole.")
 
     def _look_after(self) -> None:
-        """Once a second, and at once when a watcher is in trouble: are the roots still there, is
-        everything still watched?"""
-        now = time.monotonic()
-        if now < self._next_health and not self._hints.alarmed():
+        """Once a second, and at once when a watcher is in trouble or a mount has changed: are the
+        roots still there, is everything still watched?"""
+        now, generation = time.monotonic(), self._engine.roots.generation
+        alarmed = self._hints.alarmed() or generation != self._looked_in
+        if now < self._next_health and not alarmed:
             return
+        self._looked_in = generation
         self._next_health = now + HEALTH_SECONDS
         self._watcher.ensure()
         self._control.ensure()
