@@ -18,6 +18,7 @@ class Namespace:
             pytest.skip(f"this kernel does not permit 'unshare {FLAGS}'")
         self._holder = subprocess.Popen(
             ["unshare", FLAGS, "sh", "-c", "echo; exec cat"],
+            cwd=TOP,  # python -m runs what lies there
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -30,8 +31,8 @@ class Namespace:
 
     def command(self, *arguments: str | Path) -> list[str]:
         """The same command, inside; it keeps its process id."""
-        enter = ["nsenter", "-t", str(self._holder.pid), "-U", "-m", "--preserve-credentials"]
-        return [*enter, *map(str, arguments)]
+        enter = ["nsenter", "-t", str(self._holder.pid), "-U", "-m", "-w"]
+        return [*enter, "--preserve-credentials", *map(str, arguments)]
 
     def run(self, *arguments: str | Path) -> None:
         subprocess.run(self.command(*arguments), check=True, timeout=60)
@@ -49,7 +50,6 @@ class Namespace:
         with (project.folder / "daemon.log").open("a") as log:
             project.daemon = subprocess.Popen(
                 self.command(*project.command("daemon")),
-                cwd=TOP,
                 env=project.environ,
                 stderr=log,
             )
