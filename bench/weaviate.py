@@ -108,8 +108,8 @@ def _on_a_server(
             _write_thumbnails(database)
             if there.ours:
                 there.ours.stop(_PATIENCE_SECONDS)
-                more = there.ours.disk_bytes() - figures["disk_bytes"]
-                figures["disk_bytes_a_thumbnail"] = more / _THUMBNAILS
+                disk = there.ours.disk_bytes("*thumbnails")
+                figures["disk_bytes_a_thumbnail"] = disk / _THUMBNAILS
             else:
                 for each in ("bench", "bare"):
                     database.drop(each)

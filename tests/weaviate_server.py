@@ -130,9 +130,10 @@ class WeaviateServer:
             except subprocess.TimeoutExpired:
                 self.kill()
 
-    def disk_bytes(self) -> int:
-        """What its data takes; blocks, as the server makes files larger than what is in them."""
-        files = (self.folder / "data").rglob("*")
+    def disk_bytes(self, collections: str = "*") -> int:
+        """What its data takes, or that of some collections, whose folders have names in small
+        letters; blocks, as the server makes files larger than what is in them."""
+        files = (self.folder / "data").glob(f"{collections}/**/*")
         return sum(512 * file.lstat().st_blocks for file in files if file.is_file())
 
 
