@@ -142,7 +142,7 @@ def ask_daemon(
                 "Run the command as the daemon's user."
             ) from None
         connection.settimeout(None)
-        with connection.makefile("rwb") as stream:
+        with contextlib.suppress(ConnectionError), connection.makefile("rwb") as stream:
             _send(stream, {"command": command, **arguments})
             for line in stream:
                 answer = json.loads(line)

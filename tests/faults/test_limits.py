@@ -81,12 +81,10 @@ def degraded(project: Project) -> str:
     return found()[0]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("fault", "limit", "value"),
-    [
-        ("F10", "max_inotify_watches", 50),
-        pytest.param("F11", "max_inotify_instances", 0, marks=pytest.mark.faults),
-    ],
+    [("F10", "max_inotify_watches", 50), ("F11", "max_inotify_instances", 0)],
 )
 def test_without_watches_or_instances_left_it_scans_and_says_so(
     project: Project, limited: Namespace, figure: Figure, fault: str, limit: str, value: int

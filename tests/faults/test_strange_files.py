@@ -5,12 +5,15 @@ import socket
 import stat
 import time
 
+import pytest
+
 from tests.faults.conftest import Figure
 from tests.faults.oracle import compare, converge, in_store
 from tests.pictures import write
 from tests.project import Project
 
 
+@pytest.mark.faults
 def test_symlink_loops_end(project: Project, figure: Figure) -> None:
     top = project.dataset
     deep = top
