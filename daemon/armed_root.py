@@ -75,10 +75,20 @@ def identity(path: Path) -> tuple[int, int]:
 class ArmedRoot:
     """Reads the events of a root and keeps its watches in step with the disk. Owns no thread."""
 
-    def __init__(self, root: str, path: Path, sink: SafeSink, ignored: Ignored) -> None:
+    def __init__(
+        self,
+        root: str,
+        path: Path,
+        sink: SafeSink,
+        ignored: Ignored,
+        canary: Path | None = None,
+    ) -> None:
         """Watches nothing yet: the first turns do. Lost: the root is missing, or a limit."""
         self.complete = False
         """Every folder is watched, as far as the system lets us."""
+        self.heard_seconds: float | None = None
+        """When an event of the canary's folder last arrived, or could have for the first time; None
+        without a canary. Monotonic."""
         self._root = root
         self._path = path
         self._sink = sink
@@ -97,6 +107,9 @@ class ArmedRoot:
             self._tree = WatchedTree(top, lambda folder: self._is_ignored(folder, is_dir=True))
         except OSError as error:
             raise self._limit(b"", error) from None
+        self._canary = self._tree.add_canary(canary) if canary else None
+        if self._canary is not None:
+            self.heard_seconds = time.monotonic()
         self._poll = select.poll()
         self._poll.register(self._tree.fileno(), select.POLLIN)
         self._mounts: Mounts | None = None
@@ -189,6 +202,9 @@ class ArmedRoot:
                 f"Too many changes at once in root '{self._root}': all of it is compared."
             )
             self._walks = [_Walk(b"")]  # folders may have come and gone unseen, too
+            return
+        if wd == self._canary:
+            self.heard_seconds = time.monotonic()
             return
         folder = tree.path_of(wd)
         if folder is None:  # given up while the record waited (watchdog dies of this: #117, #701)

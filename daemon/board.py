@@ -80,8 +80,13 @@ class Board:
     def start(self) -> None:
         """Begin to write; the first status is on the disk when this returns."""
         self._write()
-        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
-        self._thread.start()
+        self.ensure()
+
+    def ensure(self) -> None:
+        """Replace the thread that writes, should it have died."""
+        if not (self._thread and self._thread.is_alive()):
+            self._thread = threading.Thread(target=self._run, name="status", daemon=True)
+            self._thread.start()
 
     def state(self, root: str, state: State, reason: str | None = None) -> None:
         """A root's state; a change is written at once."""

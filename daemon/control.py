@@ -64,6 +64,7 @@ class ControlServer:
         self._file = file
         self._accept = accept
         self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Listen; the daemon's lock is held, so a socket that lies there is a dead one."""
@@ -74,7 +75,16 @@ class ControlServer:
         self._file.chmod(0o600)  # nobody can connect before listen()
         listener.listen()
         self._socket = listener
-        threading.Thread(target=self._listen, args=(listener,), name="control", daemon=True).start()
+        self.ensure()
+
+    def ensure(self) -> None:
+        """Replace the thread that listens, should it have died."""
+        if self._socket and not (self._thread and self._thread.is_alive()):
+            arguments = (self._socket,)
+            self._thread = threading.Thread(
+                target=self._listen, args=arguments, name="control", daemon=True
+            )
+            self._thread.start()
 
     def stop(self) -> None:
         """Idempotent."""
@@ -132,7 +142,7 @@ def ask_daemon(
                 "Run the command as the daemon's user."
             ) from None
         connection.settimeout(None)
-        with connection.makefile("rwb") as stream:
+        with contextlib.suppress(ConnectionError), connection.makefile("rwb") as stream:
             _send(stream, {"command": command, **arguments})
             for line in stream:
                 answer = json.loads(line)

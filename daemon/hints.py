@@ -16,6 +16,7 @@ class Hints:
         self._debouncer = Debouncer(settle_seconds)
         self._changed = threading.Condition()
         self._woken = False
+        self._alarmed = False
         self._unwatched: dict[str, str] = {}
         """Root -> why only scans find its changes."""
 
@@ -33,6 +34,7 @@ class Hints:
         with self._changed:
             if trouble in (Trouble.WATCH_LIMIT, Trouble.READER_DIED):
                 self._unwatched[root] = detail
+            self._alarmed = self._woken = True
             self._changed.notify()
 
     # ---- from the loop ----------------------------------------------------------------------
@@ -51,6 +53,12 @@ class Hints:
         """What was quiet for long enough; taken out."""
         with self._changed:
             return self._debouncer.due(time.monotonic())
+
+    def alarmed(self) -> bool:
+        """Whether there was trouble since the last call: the roots should be looked at, at once."""
+        with self._changed:
+            alarmed, self._alarmed = self._alarmed, False
+            return alarmed
 
     @property
     def pending(self) -> int:

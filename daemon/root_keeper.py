@@ -46,6 +46,11 @@ class RootKeeper:
         """Folders for which the system had no watch left."""
         return current.unwatched if (current := self._current) else 0
 
+    @property
+    def heard_seconds(self) -> float | None:
+        """See ArmedRoot; None while the root is not armed."""
+        return current.heard_seconds if (current := self._current) else None
+
     def turn(self, timeout_seconds: float) -> None:
         """Wait at most so long for events, and hint. Never raises: a loss of any kind is told, and
         the root is armed anew in a later turn."""

@@ -13,7 +13,7 @@ from core.files import read_json, write_json
 from core.paths import path_bytes, path_text
 from core.records import IndexedStamp, Place
 from daemon.identity import Identity, NoMarkerError, agrees, identity_of
-from daemon.mounts import MountTable, below
+from daemon.mounts import MountTable, below, holding
 
 SAMPLE_AGAIN_SECONDS = 30
 AGREEING_SHARE = 0.9
@@ -105,6 +105,16 @@ class Roots:
             self._away[root] = (generation, now + SAMPLE_AGAIN_SECONDS, found)
         return found
 
+    def shared(self, root: str) -> str | None:
+        """The type of file system, of the root or below it, that others may change without a word
+        to us; None if there is none, or it cannot be known."""
+        if self._table is None:
+            return None
+        mounts = self._table.read()
+        top = self._top(root)
+        inside = [holding(mounts, top), *(mount for _, mount in below(mounts, top))]
+        return next((mount.kind for mount in inside if mount and mount.shared), None)
+
     def adopt(self, root: str) -> None:
         """From now on the folder is the root, and the disks below it are its disks, whatever was
         there before."""
@@ -142,8 +152,10 @@ class Roots:
     def _mounted(self, root: str) -> set[bytes]:
         if self._table is None:
             return set()
-        top = os.path.realpath(os.fsencode(self.folders[root]))
-        return {path for path, _ in below(self._table.read(), top)}
+        return {path for path, _ in below(self._table.read(), self._top(root))}
+
+    def _top(self, root: str) -> bytes:
+        return os.fsencode(self.folders[root].resolve())
 
     def _full(self, place: Place) -> Path:
         return self.folders[place.root] / os.fsdecode(path_bytes(place.path))

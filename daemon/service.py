@@ -10,6 +10,7 @@ from core.config import Config
 from core.errors import AppError, ConfigError
 from core.records import Place
 from core.state import Progress
+from daemon.canary import Canary
 from daemon.commands import carry_out
 from daemon.control import ControlServer, Request
 from daemon.engine import Engine, Urgent
@@ -23,6 +24,8 @@ from daemon.watcher import Watcher
 logger = logging.getLogger(__name__)
 
 HEALTH_SECONDS = 1.0
+MOUNTS_SECONDS = 0.25
+"""A watcher that is being armed anew tells of no mount."""
 FAILED_AGAIN_SECONDS = 60
 LONGEST_BACKOFF_SECONDS = 60
 SCAN_WITHOUT_EVENTS_SECONDS = 300
@@ -54,7 +57,14 @@ class Daemon:
         self._hints = Hints(config.watch.settle_seconds)
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._control = ControlServer(config.state / "daemon" / "control.sock", self._receive)
-        self._watcher = Watcher(config.roots, self._hints, self._ignored)
+        folder = config.state / "daemon" / "canary"
+        self._canary = Canary(folder)
+        self._watcher = Watcher(config.roots, self._hints, self._ignored, canary=folder)
+        self._looked_in = self._shared_in = -1
+        self._shared: dict[str, str] = {}
+        """Root -> why its changes may bring no events."""
+        self._depth = 0
+        """How many syncs are under way around the current one."""
         self._backoff_seconds = 0.0
         self._not_before = 0.0
         self._next_scan = 0.0
@@ -82,6 +92,7 @@ class Daemon:
             open_patiently(engine, self._refuse)
             if engine.stop.is_set():
                 return
+            self._sing()
             self._watcher.start()
             self._watcher.wait_armed(ARM_SECONDS)
             self._ready()
@@ -113,7 +124,7 @@ class Daemon:
                 self._next_maintenance = time.monotonic() + MAINTAIN_SECONDS
                 self._engine.maintain()
             else:
-                self._hints.wait(HEALTH_SECONDS)
+                self._hints.wait(MOUNTS_SECONDS)
             self._succeeded()
         except ConfigError:
             raise
@@ -126,12 +137,21 @@ class Daemon:
             self._try_later(f"An unexpected error, {type(error).__name__}; the log has it whole.")
 
     def _look_after(self) -> None:
-        """Once a second: are the roots still there, is everything still watched?"""
-        now = time.monotonic()
-        if now < self._next_health:
+        """Once a second, and at once when a watcher is in trouble or a mount has changed: are the
+        roots still there, is everything still watched?"""
+        now, generation = time.monotonic(), self._engine.roots.generation
+        alarmed = self._hints.alarmed() or generation != self._looked_in
+        if now < self._next_health and not alarmed:
             return
+        self._looked_in = generation
         self._next_health = now + HEALTH_SECONDS
         self._watcher.ensure()
+        self._control.ensure()
+        self._engine.board.ensure()
+        self._sing()
+        for root in self._canary.silent(self._watcher.heard):
+            self._watcher.replace(root)
+        self._find_shared()
         unwatched = self._hints.unwatched
         for root in self._config.roots:
             self._root_health(root)
@@ -139,11 +159,37 @@ class Daemon:
                 self._hints.watched(root)
                 self._next_scan = 0.0
             self._engine.board.problem(f"watching {root}", self._hints.unwatched.get(root))
+        self._next_scan = min(self._next_scan, now + self._scan_interval_seconds())
         if self._engine.mirrors.retry():
             self._next_scan = 0.0
         board = self._engine.board
         board.pending = self._hints.pending + max(0, board.work.total - board.work.done)
         board.moved()
+
+    def _sing(self) -> None:
+        try:
+            self._canary.sing()
+        except OSError as error:
+            reason = f"The state folder cannot be written ({error.strerror})."
+            self._engine.board.problem("canary", f"{reason} Nobody can tell if events arrive.")
+        else:
+            self._engine.board.problem("canary", None)
+
+    def _find_shared(self) -> None:
+        """Roots on file systems that send no events; asked again whenever a mount has changed."""
+        roots = self._engine.roots
+        if self._shared_in == roots.generation:
+            return
+        self._shared_in = roots.generation
+        minutes = min(self._config.watch.rescan_minutes, SCAN_WITHOUT_EVENTS_SECONDS / 60)
+        for root in self._config.roots:
+            self._shared.pop(root, None)
+            if kind := roots.shared(root):
+                self._shared[root] = (
+                    f"Root '{root}' lies on {kind}, which does not tell of changes made elsewhere: "
+                    f"all of it is compared every {minutes:g} minutes."
+                )
+            self._engine.board.problem(f"events of {root}", self._shared.get(root))
 
     @property
     def _fully_watched(self) -> bool:
@@ -170,7 +216,7 @@ class Daemon:
             engine.everything,
             settled=False,
             listener=self._listener,
-            urgent=self._urgent,
+            urgent=self._between,
             announced=self._hints.places,
         )
         if report.stopped:
@@ -187,11 +233,13 @@ class Daemon:
 
     def _scan_interval_seconds(self) -> float:
         interval = self._config.watch.rescan_minutes * 60
-        return min(interval, SCAN_WITHOUT_EVENTS_SECONDS) if self._hints.unwatched else interval
+        if self._hints.unwatched or self._shared:
+            return min(interval, SCAN_WITHOUT_EVENTS_SECONDS)
+        return interval
 
     def _build(self) -> None:
         """One pass over the index being built; the more of them were in vain, the rarer."""
-        if self._engine.build(self._listener, self._urgent):
+        if self._engine.build(self._listener, self._between):
             self._build_pause_seconds = HEALTH_SECONDS
             self._next_scan = 0.0  # what changed during the last pass
         else:
@@ -199,14 +247,21 @@ class Daemon:
             longest = self._config.watch.rescan_minutes * 60
             self._build_pause_seconds = min(longest, self._build_pause_seconds * 2)
 
-    def _urgent(self) -> list[Place]:
+    def _between(self) -> list[Place]:
+        """_urgent in the middle of other work."""
+        self._depth += 1
+        try:
+            return self._urgent(nested=True)
+        finally:
+            self._depth -= 1
+
+    def _urgent(self, *, nested: bool = False) -> list[Place]:
         """What cannot wait for the end of a scan: people's commands, and files just changed.
 
         Returns the places that it dealt with.
         """
         self._dealt_with = []
         self._look_after()
-        nested = bool(self._engine.board.work.total)
         self._serve_requests()
         due = self._hints.due()
         if nested:
@@ -215,7 +270,7 @@ class Daemon:
                 due.remove(place)
                 self._hints.postpone(place, HEALTH_SECONDS)
         if due:
-            self._sync_due(due, None if nested else self._urgent)
+            self._sync_due(due, None if nested else self._between)
         return self._dealt_with
 
     def _serve_requests(self) -> None:
@@ -254,7 +309,7 @@ class Daemon:
 
     def _refresh_states(self) -> None:
         """What was scanned is watched, unless its root is suspended."""
-        if self._engine.board.work.total:
+        if self._depth:
             return  # a scan goes on around us
         for root, state in list(self._engine.board.states.items()):
             if state in ("scanning", "starting") and time.monotonic() < self._next_scan:

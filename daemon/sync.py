@@ -20,6 +20,8 @@ from daemon.scanner import Findings, Scanner
 logger = logging.getLogger(__name__)
 
 DELETE_BATCH = 256
+PAUSE_SECONDS = 0.25
+"""So often a long look at the disk lets more urgent work go first."""
 MOST_QUERIES = 64
 """So many places are asked of the store one by one; beyond, the folders above them are."""
 
@@ -144,13 +146,16 @@ class SyncService:
         observed: Iterable[tuple[Place, FileStamp]] = (
             pair for place in asked for pair in scanner.look(place, findings)
         )
+        observed = _paced(observed, monitor)
         if away:
             observed = _outside(observed, Scope(away))
         plan = make_plan(observed, stamps, self._rejections, asked, self._decoder_version)
-        self._release_present(asked, stamps, plan.absent)
-        work = self._settled(plan.ingest, set(places) if settled else set(), report)
+        self._release_present(asked, stamps, plan.absent, monitor)
+        ingest = [item for item in plan.ingest if not monitor.superseded(item[0])]
+        gone = [place for place in plan.absent if not monitor.superseded(place)]
+        work = self._settled(ingest, set(places) if settled else set(), report)
         monitor.planned(len(work))
-        report.drift += self._drift(work, plan.absent, stamps, Scope(announced()))
+        report.drift += self._drift(work, gone, stamps, Scope(announced()))
         outcome = self._ingest.run(work, monitor, stamps, self._held_digests)
         # What a later sync has dealt with meanwhile is its business: our findings are older.
         rejected = {p: r for p, r in outcome.rejected.items() if not monitor.superseded(p)}
@@ -208,11 +213,14 @@ class SyncService:
         asked: Collection[Place],
         stamps: Mapping[Place, IndexedStamp],
         absent: Collection[Place],
+        monitor: SyncMonitor,
     ) -> None:
         """What is held although its picture is there again need not be held any more."""
         within, still = Scope(asked), set(absent)
         for place in self._holds.places:
-            if place in within and place not in still and place in stamps:
+            if place not in within or place in still or place not in stamps:
+                continue
+            if not monitor.superseded(place):
                 self._holds.seen(place)
 
     def _settled(
@@ -316,6 +324,17 @@ class SyncService:
                     del self._rejections[place]
             except OSError:
                 continue
+
+
+def _paced(
+    observed: Iterable[tuple[Place, FileStamp]], monitor: SyncMonitor
+) -> Iterator[tuple[Place, FileStamp]]:
+    next_pause = time.monotonic() + PAUSE_SECONDS
+    for seen in observed:
+        if time.monotonic() >= next_pause:  # a million files take a while
+            monitor.between()
+            next_pause = time.monotonic() + PAUSE_SECONDS
+        yield seen
 
 
 def _outside(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from daemon.inotify import GONE, LIMITS, Inotify
 
@@ -51,6 +52,13 @@ class WatchedTree:
 
     def __len__(self) -> int:
         return len(self._by_wd)
+
+    def add_canary(self, folder: Path) -> int | None:
+        """Watch a folder that is no part of the tree; its descriptor, or None if it cannot be."""
+        try:
+            return self._inotify.add(os.fsencode(folder))
+        except OSError:
+            return None
 
     def path_of(self, wd: int) -> bytes | None:
         """The folder's path relative to the top; None for a watch that was given up."""

@@ -31,6 +31,7 @@ TURN_SECONDS = 0.25
 JOIN_SECONDS = 0.9
 
 _ENDED = "The thread that watched root '{}' ended; a new one watches it."
+_SILENT = "Events of root '{}' have ceased to arrive; a new thread watches it."
 _CHANGED = "Another folder now lies where root '{}' was."
 
 # Never FileOpened or FileClosedNoWrite: our own reading would wake us for ever. Created and moved
@@ -60,11 +61,17 @@ class Watcher:
         sink: Sink,
         ignored: Ignored,
         *,
+        canary: Path | None = None,
         inotify: bool = sys.platform == "linux",
     ) -> None:
-        """`ignored` is called from the watcher's threads; an ignored folder is not watched."""
-        make = _InotifyRoot if inotify else _StockRoot
-        self._roots = {root: make(root, path, sink, ignored) for root, path in roots.items()}
+        """`ignored` is called from the watcher's threads; an ignored folder is not watched.
+        `canary` is a folder that is watched together with every root, see `heard`."""
+        self._roots: dict[str, _InotifyRoot | _StockRoot] = {
+            root: _InotifyRoot(root, path, sink, ignored, canary)
+            if inotify
+            else _StockRoot(root, path, sink, ignored)
+            for root, path in roots.items()
+        }
 
     def start(self) -> None:
         """Begin to arm every root, each in its own thread. A missing root is armed later."""
@@ -82,6 +89,10 @@ class Watcher:
         for root in self._roots.values():
             root.ensure()
 
+    def replace(self, root: str) -> None:
+        """Give up a root's watcher, whatever has become of it, and begin anew with another."""
+        self._roots[root].replace()
+
     def stop(self) -> None:
         """Within a second, even if a sink hangs; may be called twice."""
         for root in self._roots.values():
@@ -93,6 +104,13 @@ class Watcher:
     def armed(self) -> set[str]:
         """The roots that are watched as far as the system's limits allow."""
         return {name for name, root in self._roots.items() if root.armed}
+
+    @property
+    def heard(self) -> dict[str, float]:
+        """When each root last had an event of the canary, or began to listen; monotonic. Roots
+        that are not watched, or whose watcher cannot watch a canary, are left out."""
+        heard = {name: root.heard_seconds for name, root in self._roots.items()}
+        return {name: seconds for name, seconds in heard.items() if seconds is not None}
 
     @property
     def watches(self) -> int:
@@ -120,10 +138,12 @@ class Watcher:
 class _InotifyRoot:
     """A root read by a RootKeeper in the thread of a watchdog emitter."""
 
-    def __init__(self, root: str, path: Path, sink: Sink, ignored: Ignored) -> None:
+    def __init__(
+        self, root: str, path: Path, sink: Sink, ignored: Ignored, canary: Path | None
+    ) -> None:
         self._path = path
         self._sink = SafeSink(sink)
-        arm = partial(ArmedRoot, root, path, self._sink, ignored)
+        arm = partial(ArmedRoot, root, path, self._sink, ignored, canary)
         self._make_keeper = partial(RootKeeper, root, arm, self._sink)
         self._keeper = self._make_keeper()
         self._observer: BaseObserver | None = None
@@ -141,6 +161,10 @@ class _InotifyRoot:
     def failed_watches(self) -> int:
         return self._keeper.unwatched
 
+    @property
+    def heard_seconds(self) -> float | None:
+        return self._keeper.heard_seconds if self._alive else None
+
     def wait_armed(self, timeout_seconds: float) -> bool:
         if self._observer:
             self._keeper.attempted.wait(max(0.0, timeout_seconds))
@@ -151,14 +175,21 @@ class _InotifyRoot:
         if self._alive:
             return
         if self._observer:
-            self._sink.trouble(self._root, Trouble.READER_DIED, _ENDED.format(self._root))
-            self.stop()
-            self._keeper.announce = True
+            self._give_up(_ENDED)
         # One observer a root, because watchdog gives an emitter nothing of ours but its path.
         emitter = partial(_Emitter, keeper=self._keeper)
         self._observer = BaseObserver(cast("type[EventEmitter]", emitter), timeout=TURN_SECONDS)
         self._observer.schedule(events.FileSystemEventHandler(), str(self._path), recursive=True)
         self._observer.start()
+
+    def replace(self) -> None:
+        self._give_up(_SILENT)
+        self.ensure()
+
+    def _give_up(self, reason: str) -> None:
+        self._sink.trouble(self._root, Trouble.READER_DIED, reason.format(self._root))
+        self.stop()  # a thread that hangs is left behind
+        self._keeper.announce = True
 
     def ask_to_stop(self) -> None:
         for emitter in self._observer.emitters if self._observer else ():
@@ -211,6 +242,7 @@ class _StockRoot(events.FileSystemEventHandler):
     for what they name; its losses are repaired by the rescan."""
 
     watches = failed_watches = 0
+    heard_seconds = None
 
     def __init__(self, root: str, path: Path, sink: Sink, ignored: Ignored) -> None:
         self._root = root
@@ -252,6 +284,10 @@ class _StockRoot(events.FileSystemEventHandler):
             self.stop()
         if self._observer is None:
             self._start(found)
+
+    def replace(self) -> None:
+        self.stop()
+        self.ensure()
 
     def ask_to_stop(self) -> None:
         pass  # its threads do not wait for a next turn

@@ -99,6 +99,41 @@ def away(flag: str) -> None:
         _wrap(f"core.stores.lance_rows:LanceStore.{name}", failing)
 
 
+LOOPS = {
+    "reader of events": "daemon.root_keeper:RootKeeper.turn",
+    "writer of the status": "daemon.board:Board._write",
+    "listener for commands": "socket:socket.accept",
+    "rows": "core.stores.lance_rows:LanceStore.upsert",
+}
+"""What a thread does again and again, by label."""
+
+
+def fell(flag: str) -> None:
+    """Once the file `flag` exists, the thread that its text names ends, without a word; the loop
+    itself, which nobody could replace, meets an error that nobody has foreseen."""
+
+    def falling(label: str, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        result = original(*arguments, **named)
+        if Path(flag).exists() and Path(flag).read_text() == label:
+            Path(flag).unlink()
+            raise RuntimeError("felled") if label == "rows" else SystemExit
+        return result
+
+    for label, where in LOOPS.items():
+        _wrap(where, functools.partial(falling, label))
+
+
+def stuck(flag: str) -> None:
+    """For as long as the file `flag` exists, the reader of events hangs."""
+
+    def hanging(original: Callable[..., Any], *arguments: Any) -> Any:
+        while Path(flag).exists():
+            time.sleep(0.05)
+        return original(*arguments)
+
+    _wrap("daemon.armed_root:ArmedRoot.turn", hanging)
+
+
 def clock(file: str) -> None:
     """The file holds "OFFSET SPEED": seconds added to the system's clock, and how much faster the
     steady clock runs from when the file is there."""
@@ -126,9 +161,15 @@ def main() -> None:
     faults = json.loads(os.environ.pop("DEVIANT"))
     if "clock" in faults:
         clock(faults.pop("clock"))
+    install: dict[str, Callable[[Any], None]] = {
+        "die": lambda v: die(*v),
+        "deaf": lambda _: deaf(),
+        "away": away,
+        "fell": fell,
+        "stuck": stuck,
+    }
     for name, value in faults.items():
-        install = {"die": lambda v: die(*v), "deaf": lambda _: deaf(), "away": away}[name]
-        install(value)
+        install[name](value)
     from cli.main import main as command_line
 
     command_line()

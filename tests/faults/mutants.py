@@ -109,8 +109,8 @@ MUTANTS = [
     ),
     Mutant(
         "held files that are there but broken can be approved",
-        "daemon/sync.py", "if place in within and place not in still and place in stamps:",
-        "if place in within:", ENGINE,
+        "daemon/sync.py", "if place not in within or place in still or place not in stamps:",
+        "if place not in within:", ENGINE,
     ),
     Mutant(
         "a moved file under way is not embedded twice",

@@ -233,11 +233,12 @@ class Mirror(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _small_batches() -> Iterator[None]:
-    """So that a tree of eight files has several batches, and a few deletions are many."""
+    """So that a tree of eight files has several batches and pauses, and few deletions are many."""
     with (
         mock.patch("daemon.ingest.WRITE_ROWS", 2),
         mock.patch("daemon.ingest.LOOK_UP", 2),
         mock.patch("daemon.sync.DELETE_BATCH", 2),
+        mock.patch("daemon.sync.PAUSE_SECONDS", 0),
         mock.patch("daemon.holds.NEVER_FEWER_THAN", 3),
     ):
         yield
