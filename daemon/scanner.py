@@ -10,6 +10,7 @@ from pathlib import Path
 from core.candidates import Candidates
 from core.paths import path_bytes, path_text
 from core.records import FileStamp, Place, file_stamp
+from daemon.spelling import lstat_as_spelt
 
 # Only these say that a path is not there. EACCES, EIO, ESTALE and the rest say that we cannot know.
 ABSENT = {errno.ENOENT, errno.ENOTDIR}
@@ -72,15 +73,17 @@ class Scanner:
         return file_stamp(self._lstat_beneath(path_bytes(place.path)))
 
     def _lstat_beneath(self, relative: bytes) -> os.stat_result:
-        """lstat, where a symlink in place of a folder on the way counts as "not there"."""
+        """lstat, where a symlink in place of a folder on the way counts as "not there", and so does
+        a name that the file system takes for another one."""
         path = self._base
+        if not relative:
+            return os.stat(path)  # the root itself may be a link: the user named it
         parts = [part for part in relative.split(b"/") if part]
         for part in parts[:-1]:
             path = os.path.join(path, part)
-            if not stat.S_ISDIR(os.lstat(path).st_mode):
+            if not stat.S_ISDIR(lstat_as_spelt(path).st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        # The root itself may be a link: the user named it.
-        return os.lstat(os.path.join(path, parts[-1])) if parts else os.stat(path)
+        return lstat_as_spelt(os.path.join(path, parts[-1]))
 
     def _below_ignored(self, relative: bytes, *, is_dir: bool) -> bool:
         parts = relative.split(b"/")
