@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 CALTECH := ../shared/data/caltech101
 
-.PHONY: install run test check lint types fix bench faults lock dataset help
+.PHONY: install run test check lint types fix bench bench-weaviate bench-weaviate-million faults \
+	lock dataset keys help
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 install: .venv/installed  ## set up .venv
 
@@ -20,7 +21,7 @@ run: install  ## index ./dataset and keep it indexed; Ctrl-C stops
 	$(BIN)/lookalike up
 
 test: install  ## ARGS='-k words' picks tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)  # most of a test is waiting
 
 check: install lint types test  ## everything CI checks
 
@@ -38,11 +39,20 @@ fix: install  ## let ruff tidy up
 bench: install  ## speed and memory beside their baselines, from one run
 	$(BIN)/python -m bench.ingest $(CALTECH)
 
+bench-weaviate: install  ## the Weaviate store beside the embedded one, 100,000 rows
+	$(BIN)/python -m bench.weaviate --rows 100000
+
+bench-weaviate-million: install  ## the same with 1,000,000 rows: an hour on two cores
+	$(BIN)/python -m bench.weaviate --rows 1000000
+
 faults: install  ## the long fault suite; it starts and kills servers
 	$(BIN)/python -m pytest -m faults
 
 lock: install  ## pin what is installed, but not what torch brings for one accelerator
 	$(BIN)/python -m bench.lock > requirements.lock.new && mv requirements.lock.new requirements.lock
+
+keys:  ## fill in the secrets of .env that are still empty
+	$(PYTHON) -m cli.keys
 
 dataset: install  ## draw the example pictures anew
 	$(BIN)/python -m bench.draw_dataset dataset

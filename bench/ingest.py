@@ -1,7 +1,6 @@
 """Ingest, search and memory beside their baselines, in one run: `python -m bench.ingest FOLDER`."""
 
 import argparse
-import io
 import json
 import os
 import shutil
@@ -24,6 +23,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from bench.altered import altered
+from bench.memory import status_mib
 from core.bootstrap import open_database, open_decoder, open_search
 from core.config import load_config
 from core.embedders import Embedder
@@ -153,25 +154,18 @@ def _memory(pid: int) -> dict[str, float]:
     pids = (
         [pid, *(int(child) for child in children.read_text().split())] if children.exists() else []
     )
-    own = _status_mib(pid, "VmRSS")
+    own = status_mib(pid, "VmRSS")
     return {
         "daemon_resident_mib": own,
-        "with_decoders_resident_mib": own + sum(_status_mib(child, "VmRSS") for child in pids[1:]),
-        "daemon_peak_mib": _status_mib(pid, "VmHWM"),
+        "with_decoders_resident_mib": own + sum(status_mib(child, "VmRSS") for child in pids[1:]),
+        "daemon_peak_mib": status_mib(pid, "VmHWM"),
     }
-
-
-def _status_mib(pid: int, field: str) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def _search(files: list[Path], work: Path) -> dict[str, float]:
     """Warm searches with pictures that are not indexed (their pixels are changed a little)."""
     config = load_config(work / "config.yaml")
-    queries = [_altered(file) for file in files[:: max(1, len(files) // SEARCHES)]]
+    queries = [altered(file) for file in files[:: max(1, len(files) // SEARCHES)]]
     with (
         closing(open_database(config, writable=False)) as database,
         closing(open_decoder(config, workers=1)) as decoder,
@@ -190,15 +184,6 @@ def _search(files: list[Path], work: Path) -> dict[str, float]:
         "forward_p50_ms": pass_p50 * 1000,
         "search_vs_forward": p50 / pass_p50,
     }
-
-
-def _altered(file: Path) -> bytes:
-    with Image.open(file) as picture:
-        rgb = picture.convert("RGB")
-    rgb.putpixel((0, 0), (1, 2, 3))
-    buffer = io.BytesIO()
-    rgb.save(buffer, "JPEG", quality=92)
-    return buffer.getvalue()
 
 
 def _help_seconds() -> float:

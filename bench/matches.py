@@ -9,14 +9,12 @@ import io
 import tempfile
 from pathlib import Path
 
-import yaml
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from bench.indexed import indexed
 from core.bootstrap import open_database, open_decoder, open_search
-from core.config import Config, load_config
+from core.config import Config
 from core.index import Answer
-from daemon.engine import Engine
-from daemon.progress import ProgressBar
 
 TILE = 150
 MARGIN = 8
@@ -34,27 +32,14 @@ def main() -> None:
     parser.add_argument("--model", default="dinov2_vits14")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lookalike-") as work:
-        config = _config(Path(work), arguments.folder, arguments.model, arguments.pictures)
+        left_out = list(arguments.pictures)
+        config = indexed(Path(work), arguments.folder, arguments.model, left_out=left_out)
         answers = _ask(config, [arguments.folder / name for name in arguments.pictures])
     sheet = _draw(arguments.folder, arguments.pictures, answers)
     sheet.save(arguments.file, quality=85, optimize=True)
 
 
-def _config(work: Path, folder: Path, model: str, left_out: list[str]) -> Config:
-    file = work / "config.yaml"
-    settings = {
-        "roots": {"pictures": str(folder.absolute())},
-        "ignore": [f"/{name}" for name in left_out],
-        "model": {"name": model, "fallback": None},
-    }
-    file.write_text(yaml.safe_dump(settings))
-    return load_config(file)
-
-
 def _ask(config: Config, queries: list[Path]) -> list[Answer]:
-    with ProgressBar() as bar, Engine(config) as engine:
-        engine.open_model()
-        engine.sync_to_the_end(engine.everything, bar)
     database, decoder = open_database(config, writable=False), open_decoder(config, workers=1)
     try:
         index = open_search(config, database, decoder)

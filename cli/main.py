@@ -34,18 +34,34 @@ def _common(
 @app.command()
 def up(context: Context) -> None:
     """Run everything; Ctrl-C stops it."""
-    _daemon(context)
+    from cli.up import up as run
+
+    raise typer.Exit(run(context.obj))
 
 
 @app.command()
 def daemon(context: Context) -> None:
     """Keep the index equal to the folders."""
-    _daemon(context)
-
-
-def _daemon(context: Context) -> None:
     from core.config import load_config
     from daemon.runner import run
+
+    raise typer.Exit(run(load_config(context.obj)))
+
+
+@app.command()
+def bot(context: Context) -> None:
+    """Answer pictures in Discord."""
+    from bot.runner import run
+    from core.config import load_config
+
+    raise typer.Exit(run(load_config(context.obj)))
+
+
+@app.command()
+def web(context: Context) -> None:
+    """Serve the page and the API."""
+    from core.config import load_config
+    from web.runner import run
 
     raise typer.Exit(run(load_config(context.obj)))
 

@@ -1,15 +1,19 @@
 """`lookalike search`: the closest matches of a picture."""
 
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from cli.output import print_json, print_table, say
-from core.bootstrap import PREVIEW, NothingIndexed, open_database, open_decoder, open_search
+from core.answers import answer_document
+from core.bootstrap import (
+    NothingIndexed,
+    is_preview,
+    open_database,
+    open_decoder,
+    open_search,
+)
 from core.config import load_config
 from core.errors import AppError, ImageError
-from core.index import Answer
 from core.paths import parse_under
 from core.records import Place
 
@@ -40,10 +44,10 @@ def search(
             answer = index.search(data, k, scope, max_distance)
         except ImageError as error:
             raise AppError(f"{image} {error}.") from None
-    if index.name.startswith(f"{PREVIEW}/") and config.model.name != PREVIEW:
+    if is_preview(config, index.name):
         say(f"Preview: compared by colour and layout only, not by {config.model.name}.")
     if as_json:
-        print_json(document(answer))
+        print_json(answer_document(answer))
     elif answer.matches:
         rows = [[f"{m.distance:.4f}", str(m.place), _copies(m.copies)] for m in answer.matches]
         print_table(["distance", "picture", ""], rows)
@@ -65,21 +69,3 @@ def _read(image: Path, max_megabytes: float) -> bytes:
 
 def _copies(copies: tuple[Place, ...]) -> str:
     return f"also {', '.join(map(str, copies))}" if copies else ""
-
-
-def document(answer: Answer) -> dict[str, Any]:
-    """The JSON of DESIGN section 5."""
-    return {
-        "model": answer.model,
-        "matches": [
-            {
-                "id": match.id,
-                "root": match.place.root,
-                "path": match.place.path,
-                "distance": match.distance,
-                "copies": [{"root": place.root, "path": place.path} for place in match.copies],
-            }
-            for match in answer.matches
-        ],
-        "timings_ms": asdict(answer.timings_ms),
-    }

@@ -1,14 +1,12 @@
 """`lookalike status`: what the daemon is doing; what is indexed, rejected, held."""
 
-from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from cli.output import print_json
-from core.bootstrap import open_database
-from core.config import Config, load_config
-from core.errors import StoreError
-from core.state import RootStatus, State, Status, read_rejections, read_status
+from core.config import load_config
+from core.standing import current_status
+from core.state import read_rejections
 
 LISTED = 20
 
@@ -50,46 +48,3 @@ def status(config_file: Path, *, as_json: bool) -> int:
 
 def _drift(count: int | None) -> str:
     return "" if count is None else f", which met {count} changes that no event had told of"
-
-
-def current_status(config: Config) -> Status:
-    """The daemon's own words while they are fresh, else what the index itself says."""
-    folder = config.state / "daemon"
-    known = read_status(folder)
-    if known is not None and known.state != "stopped":
-        return known
-    state: State = "stopped"
-    if known is None and not _is_absent(folder / "status.json"):
-        state = "unknown"
-    problems = list(known.problems) if known else []
-    model, counts = None, {}
-    try:
-        with closing(open_database(config, writable=False)) as database:
-            if catalogue := database.catalogue():
-                model = catalogue.serving
-                counts = database.vectors(model).roots()
-    except StoreError as error:
-        problems.append(str(error))
-    roots = {
-        name: RootStatus(
-            state,
-            known.roots[name].reason if known and name in known.roots else None,
-            counts.get(name, 0),
-        )
-        for name in config.roots
-    }
-    indexed = sum(root.indexed for root in roots.values())
-    if known is None:
-        return Status(state, roots, model, config.store, indexed, problems=problems)
-    return replace(known, state=state, roots=roots, model=model, indexed=indexed, problems=problems)
-
-
-def _is_absent(file: Path) -> bool:
-    """Whether there is no such file, as far as this user may know."""
-    try:
-        file.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        pass
-    return False

@@ -5,13 +5,12 @@ from importlib.metadata import version
 from core.config import Config, read_secret
 from core.decoder import Decoder, DecoderPool
 from core.embedders import Embedder, opening
+from core.embedders.colour_layout import MODEL as COLOUR_LAYOUT
 from core.errors import AppError
 from core.files import FileLock
 from core.images import Limits
 from core.index import ImageIndex
 from core.stores import Database
-
-PREVIEW = "colour-layout"
 
 SECOND_DAEMON = (
     "Another daemon (process {pid}) keeps this index. Stop it first; `lookalike sync` asks it "
@@ -68,7 +67,12 @@ def open_embedder(config: Config) -> Embedder:
 
 def open_preview() -> Embedder:
     """The weight-free stand-in."""
-    return opening.open_embedder(PREVIEW)
+    return opening.open_embedder(COLOUR_LAYOUT)
+
+
+def is_preview(config: Config, name: str) -> bool:
+    """Whether the embedder `name` only stands in for the configured model."""
+    return name.partition("/")[0] == COLOUR_LAYOUT != config.model.name
 
 
 def open_named(config: Config, name: str) -> Embedder:

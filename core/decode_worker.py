@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from core import frames
+from core.box import Box
 from core.decoder import InlineDecoder
 from core.errors import ImageError
 from core.images import Limits
@@ -41,7 +42,12 @@ def _serve(connection: socket.socket, limits: Limits, give_up_seconds: int) -> N
         # SIGALRM ends the process inside a C library, too.
         signal.alarm(give_up_seconds)
         try:
-            picture = decoder.decode(data, Preprocessing.parse(str(request["preprocessing"])))
+            box = request["box"]
+            picture = decoder.decode(
+                data,
+                Preprocessing.parse(str(request["preprocessing"])),
+                Box(*box) if isinstance(box, list) else None,
+            )
         except ImageError as error:
             frames.send(connection, {"error": str(error)})
         else:

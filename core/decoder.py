@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from core.box import Box
 from core.decode_process import COMMAND, Crash, WorkerProcess
 from core.errors import AppError, DecoderError, ImageError
 from core.images import Limits, check_length, open_upright, thumbnail
@@ -28,7 +29,7 @@ class Picture:
     pixels: NDArray[np.uint8]
     """(size, size, 3), as its Preprocessing made them."""
     thumbnail: bytes
-    """JPEG, longest side 256."""
+    """JPEG, longest side 256; of the part, where a part was asked for."""
     width: int
     height: int
     """Of the file's picture, upright."""
@@ -37,8 +38,9 @@ class Picture:
 class Decoder(Protocol):
     """Bytes in, prepared pixels out; safe to call from several threads."""
 
-    def decode(self, data: bytes, preprocessing: Preprocessing) -> Picture:
-        """ImageError if the bytes are at fault, AppError if they are not."""
+    def decode(self, data: bytes, preprocessing: Preprocessing, box: Box | None = None) -> Picture:
+        """Of the whole picture, or of the part in `box`. ImageError if the bytes are at fault,
+        AppError if they are not."""
         ...
 
     def close(self) -> None:
@@ -52,11 +54,15 @@ class InlineDecoder:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    def decode(self, data: bytes, preprocessing: Preprocessing) -> Picture:
+    def decode(self, data: bytes, preprocessing: Preprocessing, box: Box | None = None) -> Picture:
         """See Decoder."""
         # Twice the target leaves the last resize something to average.
         enough = max(512, 2 * preprocessing.size)
-        picture, width, height = open_upright(data, self._limits, enough=enough)
+        picture, width, height = open_upright(
+            data, self._limits, enough=box.enough(enough) if box else enough
+        )
+        if box:
+            picture = box.crop(picture)
         return Picture(np.array(preprocessing(picture)), thumbnail(picture), width, height)
 
     def close(self) -> None:
@@ -89,15 +95,15 @@ class DecoderPool:
         self._idle: list[WorkerProcess] = []
         self._closed = False
 
-    def decode(self, data: bytes, preprocessing: Preprocessing) -> Picture:
+    def decode(self, data: bytes, preprocessing: Preprocessing, box: Box | None = None) -> Picture:
         """See Decoder. Waits for a worker as long as it takes; the time limit starts then."""
         check_length(data, self._limits)
         try:
-            return self._decode(data, preprocessing)
+            return self._decode(data, preprocessing, box)
         except Crash:
             pass  # perhaps no fault of the picture: once more, in a fresh process
         try:
-            return self._decode(data, preprocessing)
+            return self._decode(data, preprocessing, box)
         except Crash as crash:
             if crash.from_outside:
                 raise DecoderError(
@@ -105,13 +111,13 @@ class DecoderPool:
                 ) from None
             raise ImageError(f"made the decoder crash ({crash})") from None
 
-    def _decode(self, data: bytes, preprocessing: Preprocessing) -> Picture:
+    def _decode(self, data: bytes, preprocessing: Preprocessing, box: Box | None) -> Picture:
         worker = self._take()
         pixel_bytes = preprocessing.size**2 * 3
         try:
             worker.greet()
             header, payload = worker.ask(
-                {"preprocessing": str(preprocessing)},
+                {"preprocessing": str(preprocessing), "box": box},
                 data,
                 max_bytes=pixel_bytes + _MAX_THUMBNAIL_BYTES,
                 timeout_seconds=self._timeout_seconds,

@@ -23,6 +23,17 @@ class ImageError(AppError):
     """These bytes are no picture we can index; the message is the reason, without a file name."""
 
 
+class NotIndexed(AppError):  # noqa: N818 - it reads as the sentence it is
+    """There is no such picture in the index."""
+
+    def __init__(self) -> None:
+        super().__init__("This picture is not in the index.")
+
+
+class BusyError(AppError):
+    """Too much is being asked at the moment; the same request succeeds a little later."""
+
+
 class DecoderError(AppError):
     """The decoder was ended from outside, twice: which says nothing about the picture."""
 

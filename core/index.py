@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.box import Box
 from core.decoder import Decoder
 from core.embedders import Embedder
-from core.errors import UsageError
-from core.records import Hit, ImageRecord, IndexedStamp, Match, Place, Vector
+from core.errors import NotIndexed, UsageError
+from core.records import Hit, ImageId, ImageRecord, IndexedStamp, Match, Place, Vector
 from core.stores import VectorStore
 
 MOST_MATCHES = 100
@@ -33,6 +34,11 @@ class Answer:
     model: str
     matches: list[Match]
     timings_ms: Timings
+    digest: str | None = None
+    """SHA-256 of the bytes searched with; None for a part of a picture."""
+    thumbnail: bytes | None = None
+    """JPEG of what was searched with; None where the stored vector of the same bytes served, and
+    `thumbnails` has it by `digest`."""
 
 
 class ImageIndex:
@@ -84,19 +90,20 @@ class ImageIndex:
         k: int = 10,
         under: Place | None = None,
         max_distance: float | None = None,
+        box: Box | None = None,
     ) -> Answer:
-        """The k pictures closest to an image file's bytes.
+        """The k pictures closest to an image file's bytes, or to the part of it in `box`.
 
         Bytes that are indexed are answered by their stored vector: distance 0, no forward pass.
         Raises ImageError if the bytes are no picture, UsageError on a wrong k or distance.
         """
-        if not 1 <= k <= MOST_MATCHES:
-            raise UsageError(f"k must be from 1 to {MOST_MATCHES}, not {k}.")
-        if max_distance is not None and not 0 <= max_distance <= 2:
-            raise UsageError(f"The distance must be from 0 to 2, not {max_distance}.")
+        _check(k, max_distance)
         started = time.perf_counter()
-        digest = hashlib.sha256(image).hexdigest()
-        vector = self.store.find_vectors([digest]).get(digest)
+        digest = thumbnail = None
+        vector = None
+        if box is None:
+            digest = hashlib.sha256(image).hexdigest()
+            vector = self.store.find_vectors([digest]).get(digest)
         looked_up = time.perf_counter()
         decoded = embedded = looked_up
         if vector is None:
@@ -104,7 +111,8 @@ class ImageIndex:
             loaded = time.perf_counter()  # loading the model is no part of an answer's cost
             started += loaded - looked_up
             looked_up = loaded
-            picture = self._decoder.decode(image, embedder.preprocessing)
+            picture = self._decoder.decode(image, embedder.preprocessing, box)
+            thumbnail = picture.thumbnail
             decoded = time.perf_counter()
             vector = embedder.embed(picture.pixels[None])[0]
             embedded = time.perf_counter()
@@ -115,13 +123,39 @@ class ImageIndex:
             embed=_ms(embedded - decoded),
             search=_ms(done - started - (embedded - looked_up)),
         )
-        return Answer(self.name, matches, timings)
+        return Answer(self.name, matches, timings, digest, thumbnail)
+
+    def similar(
+        self,
+        image_id: ImageId,
+        k: int = 10,
+        under: Place | None = None,
+        max_distance: float | None = None,
+    ) -> Answer:
+        """The k pictures closest to an indexed one, itself first. NotIndexed if it is not."""
+        _check(k, max_distance)
+        started = time.perf_counter()
+        record = self.find(image_id)
+        matches = self._matches(record.vector, k, under, max_distance)
+        timings = Timings(0.0, 0.0, _ms(time.perf_counter() - started))
+        return Answer(self.name, matches, timings, record.digest)
+
+    def find(self, image_id: ImageId) -> ImageRecord:
+        """The row of this id below the roots; NotIndexed if there is none."""
+        record = self.store.get([image_id]).get(image_id)
+        if record is None or not self._in_scope(record.place):
+            raise NotIndexed
+        return record
+
+    def count(self) -> int:
+        """Number of rows below the roots."""
+        return self.store.count(self._scope)
 
     def _matches(
         self, vector: Vector, k: int, under: Place | None, max_distance: float | None
     ) -> list[Match]:
         scope = [under] if under is not None else self._scope
-        scope = [place for place in scope if any(root.covers(place) for root in self._scope)]
+        scope = [place for place in scope if self._in_scope(place)]
         if not scope:
             return []
         limit = k
@@ -143,6 +177,16 @@ class ImageIndex:
             first, *copies = places.get(hit.digest) or [hit.place]
             matches.append(Match(first.id, first, hit.digest, hit.distance, tuple(copies)))
         return matches
+
+    def _in_scope(self, place: Place) -> bool:
+        return any(root.covers(place) for root in self._scope)
+
+
+def _check(k: int, max_distance: float | None) -> None:
+    if not 1 <= k <= MOST_MATCHES:
+        raise UsageError(f"k must be from 1 to {MOST_MATCHES}, not {k}.")
+    if max_distance is not None and not 0 <= max_distance <= 2:
+        raise UsageError(f"The distance must be from 0 to 2, not {max_distance}.")
 
 
 def _ms(seconds: float) -> float:

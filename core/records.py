@@ -1,5 +1,6 @@
 """The nouns that cross seams: places, stamps, records, hits and matches."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, NewType
@@ -44,6 +45,13 @@ class FileStamp(NamedTuple):
     mtime_ns: int
     ctime_ns: int
     inode: int
+
+
+def file_stamp(status: os.stat_result) -> FileStamp:
+    """The part of an lstat that tells one content of a file from another."""
+    numbers = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    # What FileStamp(…) comes to, at a third of the time: it counts by the million.
+    return tuple.__new__(FileStamp, numbers)
 
 
 class IndexedStamp(NamedTuple):

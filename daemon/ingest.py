@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from core.decoder import Decoder, Picture
 from core.errors import DecoderError, ImageError
 from core.index import ImageIndex
+from core.reader import ChangingError, Content, read_content
 from core.records import FileStamp, ImageRecord, IndexedStamp, Place, Vector
 from daemon.ahead import in_groups, map_ahead
-from daemon.reader import ChangingError, Content, read_content
 from daemon.recent import RecentlyDeleted
 
 Decoded = Picture | ImageError | DecoderError

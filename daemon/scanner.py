@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.candidates import Candidates
 from core.paths import path_bytes, path_text
-from core.records import FileStamp, Place
+from core.records import FileStamp, Place, file_stamp
 from daemon.spelling import lstat_as_spelt
 
 # Only these say that a path is not there. EACCES, EIO, ESTALE and the rest say that we cannot know.
@@ -17,12 +17,6 @@ ABSENT = {errno.ENOENT, errno.ENOTDIR}
 
 _new = tuple.__new__
 """What Place(…) comes to, at a third of the time: it counts by the million."""
-
-
-def file_stamp(status: os.stat_result) -> FileStamp:
-    """The part of an lstat that tells one content of a file from another."""
-    numbers = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-    return _new(FileStamp, numbers)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 
 from core.config import Config
 from core.errors import AppError, ConfigError
+from core.reader import COARSEST_TICK_SECONDS
 from core.records import Place
 from core.state import Progress
 from daemon.canary import Canary
@@ -17,7 +18,6 @@ from daemon.engine import Engine, Urgent
 from daemon.hints import Hints
 from daemon.job import Listener
 from daemon.opening import open_patiently
-from daemon.reader import COARSEST_TICK_SECONDS
 from daemon.sync import SyncReport
 from daemon.watcher import Watcher
 

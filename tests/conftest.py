@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.config import read_secret
+from tests.faults.table import FaultTable
 from tests.project import Project
 from tests.weaviate_server import PROGRAM, WRITER_KEY, WeaviateServer
 
@@ -85,6 +86,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="write the figures of the fault suite into the table of this document",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(FaultTable(config.getoption("--faults-table")))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -122,7 +122,7 @@ class Project:
         document = read_json(file)  # damaged on purpose by some tests
         return document["embedded_total"] if document else 0
 
-    def wait(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    def wait(self, condition: Callable[[], object], seconds: float = 40) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if self.daemon and self.daemon.poll() is not None:

@@ -25,10 +25,16 @@ HOMES = {
     "weaviate": "core/stores/weaviate_client.py",
     "watchdog": "daemon/watcher.py",
     "discord": "bot/",
+    "aiohttp": "bot/",
+    "yarl": "bot/",
     "fastapi": "web/",
+    "starlette": "web/",
+    "uvicorn": "web/runner.py",
+    "jinja2": "web/pages.py",
+    "prometheus_client": "web/metrics.py",
     "pillow_heif": "core/images.py",
     "pathspec": "core/candidates.py",
-    "pydantic": "core/config.py",
+    "pydantic": ("core/config.py", "web/"),
     "pydantic_core": "core/config.py",
     "httpx": "core/stores/weaviate_",
     "yaml": "core/config.py",
@@ -65,7 +71,9 @@ def test_a_heavy_library_has_one_home(module: Path) -> None:
         assert home is None or str(module).startswith(home), f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("module", ["core.index", "cli.main", "core.bootstrap", "core.stores"])
+@pytest.mark.parametrize(
+    "module", ["core.index", "cli.main", "cli.up", "core.bootstrap", "core.stores"]
+)
 def test_importing_it_loads_nothing_heavy(module: str) -> None:
     heavy = "{'torch', 'timm', 'lancedb', 'weaviate', 'watchdog', 'discord', 'fastapi'}"
     code = f"import sys, {module}; print(*{heavy} & sys.modules.keys())"

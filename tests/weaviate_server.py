@@ -14,6 +14,8 @@ from pathlib import Path
 
 PROGRAM = os.environ.get("WEAVIATE_BINARY") or shutil.which("weaviate-server")
 WRITER_KEY, READER_KEY = "test-writer-key", "test-reader-key"
+OLDEST = os.environ.get("WEAVIATE_OLDEST")
+"""Such as 1.35, to test with a server that is older than what we take."""
 START_SECONDS = 40
 
 KEYS = {
@@ -35,7 +37,7 @@ class WeaviateServer:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         ports = _free_ports(6)
-        self.port, self.grpc_port = ports[:2]
+        self.port, self.grpc_port, self.gossip_port, _, self.raft_port, _ = ports
         names = ("CLUSTER_GOSSIP_BIND_PORT", "CLUSTER_DATA_BIND_PORT", "RAFT_PORT",
                  "RAFT_INTERNAL_RPC_PORT")  # fmt: skip
         self._environ = {
@@ -62,12 +64,18 @@ class WeaviateServer:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def url(self, name: str = "Test", **options: str) -> str:
-        """The store URL; our server is older than what we ship for."""
-        rest = "".join(f"&{option}={value}" for option, value in options.items())
-        return f"weaviate://127.0.0.1:{self.port}/{name}?grpc={self.grpc_port}&oldest=1.35{rest}"
+    def configure(self, **environ: str) -> None:
+        """From the next start on."""
+        self._environ |= environ
 
-    def start(self, *, wait: bool = True) -> None:
+    def url(self, name: str = "Test", **options: str) -> str:
+        """The store URL."""
+        if OLDEST:
+            options = {"oldest": OLDEST} | options
+        rest = "".join(f"&{option}={value}" for option, value in options.items())
+        return f"weaviate://127.0.0.1:{self.port}/{name}?grpc={self.grpc_port}{rest}"
+
+    def start(self, *, wait: bool = True, seconds: float = START_SECONDS) -> None:
         assert PROGRAM is not None
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
@@ -78,10 +86,10 @@ class WeaviateServer:
                 stderr=log,
             )
         if wait:
-            self.wait_ready()
+            self.wait_ready(seconds)
 
-    def wait_ready(self) -> None:
-        end = time.monotonic() + START_SECONDS
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        end = time.monotonic() + seconds
         while not self.is_ready():
             assert self.process is not None
             assert self.process.poll() is None, (self.folder / "log").read_text()[-3000:]
@@ -113,14 +121,20 @@ class WeaviateServer:
         finally:
             self.signal(signal.SIGCONT)
 
-    def stop(self) -> None:
+    def stop(self, seconds: float = 20) -> None:
         if self.process and self.process.poll() is None:
             self.signal(signal.SIGCONT)
             self.signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(seconds)
             except subprocess.TimeoutExpired:
                 self.kill()
+
+    def disk_bytes(self, collections: str = "*") -> int:
+        """What its data takes, or that of some collections, whose folders have names in small
+        letters; blocks, as the server makes files larger than what is in them."""
+        files = (self.folder / "data").glob(f"{collections}/**/*")
+        return sum(512 * file.lstat().st_blocks for file in files if file.is_file())
 
 
 def _free_ports(count: int) -> list[int]:

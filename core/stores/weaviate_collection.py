@@ -53,8 +53,10 @@ class WeaviateCollection:
         try:
             return call(lambda client: act(self._rows(client)))
         except NoCollectionError:
-            self._open = False  # dropped, perhaps made anew meanwhile
+            self._open = False
+        if not self.exists():
             return missing
+        return call(lambda client: act(self._rows(client)))  # it was made anew
 
     def write(self, act: Callable[[Rows], _T]) -> _T:
         """What `act` makes of the rows of a collection that must exist."""
@@ -138,7 +140,7 @@ class WeaviateCollection:
         """Whether it is there. StoreError naming the difference if it is not as it should be."""
         if self._open:
             return True
-        config = self._servers.read(self._config)
+        config = self._servers.find(self._config)
         if config is None:
             return False
         if found := list(differences(config, self._layout, self._expected)):
@@ -148,8 +150,9 @@ class WeaviateCollection:
                 "the daemon builds the index anew."
             )
         self.about = about(config)
-        replicated = config.replication_config.factor > 1
-        self._consistency = ConsistencyLevel.QUORUM if replicated else None
+        if config.replication_config.factor > 1:
+            majority = self._servers.ask_majority
+            self._consistency = ConsistencyLevel.QUORUM if majority else ConsistencyLevel.ONE
         self._open = True
         return True
 

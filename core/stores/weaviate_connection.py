@@ -47,15 +47,23 @@ class Connection:
         )
 
     def call(
-        self, act: Callable[[WeaviateClient], _T], *, seconds: float, silence_seconds: float
+        self,
+        act: Callable[[WeaviateClient], _T],
+        *,
+        seconds: float,
+        silence_seconds: float,
+        unready: bool = True,
     ) -> _T:
         """What `act` makes of the client. UnreachableError after `seconds`, or once the server is
         gone, or has been silent for `silence_seconds`; any other StoreError is its answer.
 
         What is given up goes on in a thread until the connection is closed, at most for a minute.
+
+        Args:
+            unready: also open a connection to a server that says that it is not ready.
         """
         deadline = time.monotonic() + seconds
-        client = self._opened(deadline, silence_seconds)
+        client = self._opened(deadline, silence_seconds, unready=unready)
         call = _Call(lambda: act(client))
         silent_since: float | None = None
         while not call.wait(min(_LOOK_AFTER_SECONDS, deadline - time.monotonic())):
@@ -78,9 +86,21 @@ class Connection:
             raise self._end or store_error(self.address, error) from error
 
     def server_seconds(self) -> float:
-        """The server's clock. UnreachableError unless it says that it is ready."""
+        """The server's clock. UnreachableError unless it says that it lives.
+
+        Not that it is ready: a server of a cluster says no while the cluster elects a leader, and
+        answers searches all the same.
+        """
+        return self._ask("/live")
+
+    def check_ready(self) -> None:
+        """UnreachableError unless it says that it is ready: one that is starting may know of no
+        collection yet, and takes what is asked for as missing."""
+        self._ask("/ready")
+
+    def _ask(self, what: str) -> float:
         try:
-            answer = self._web.get("/ready")
+            answer = self._web.get(what)
             answer.raise_for_status()
             return parsedate_to_datetime(answer.headers["date"]).timestamp()
         except httpx.TimeoutException:
@@ -99,25 +119,28 @@ class Connection:
             with suppress(*FAILURES):
                 client.close()
 
-    def _opened(self, deadline: float, silence_seconds: float) -> WeaviateClient:
+    def _opened(self, deadline: float, silence_seconds: float, *, unready: bool) -> WeaviateClient:
         if not self._opening.acquire(timeout=max(0, deadline - time.monotonic())):
             raise self._unreachable("no connection in time")
         try:
             if self._end:
                 raise self._end
             if self._client is None:
-                self._client = self._open(silence_seconds)
+                self._client = self._open(silence_seconds, unready=unready)
                 if self._end:  # meanwhile
                     self._client.close()
             return self._client
         finally:
             self._opening.release()
 
-    def _open(self, silence_seconds: float) -> WeaviateClient:
+    def _open(self, silence_seconds: float, *, unready: bool) -> WeaviateClient:
         end = time.monotonic() + silence_seconds
         while True:
             try:
-                self.server_seconds()
+                if unready:
+                    self.server_seconds()
+                else:
+                    self.check_ready()
                 break
             except _SilentError as silent:
                 if time.monotonic() >= end:
@@ -138,7 +161,7 @@ class Connection:
             if not is_supported(parse_version(version), self._oldest):
                 raise StoreError(
                     f"The Weaviate server {self.address} has version {version}, which may lose "
-                    "rows. Please update it to 1.40, or to 1.38.10 or later of 1.38."
+                    "rows. Please update it to 1.39.1 or later, or to 1.38.10 or later of 1.38."
                 )
             if self._end:  # nobody waits for it any more
                 raise self._end

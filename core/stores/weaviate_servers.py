@@ -24,8 +24,10 @@ _SILENCE_SECONDS = 10.0
 class WeaviateServers:
     """Calls that fail over. Opened at the first call; used from any number of threads."""
 
-    def __init__(self, url: WeaviateUrl, api_key: str | None) -> None:
+    def __init__(self, url: WeaviateUrl, api_key: str | None, *, ask_majority: bool = True) -> None:
+        """`ask_majority`: where rows have copies, ask most of them and not only the nearest."""
         self.address = str(url)
+        self.ask_majority = ask_majority
         self._url = url
         self._api_key = api_key
         self._lock = threading.Lock()
@@ -36,6 +38,19 @@ class WeaviateServers:
     def read(self, act: Callable[[WeaviateClient], _T]) -> _T:
         """Something a person waits for. UnreachableError within READ_SECONDS."""
         return self._call(act, READ_SECONDS, 1.5)
+
+    def find(self, act: Callable[[WeaviateClient], _T | None]) -> _T | None:
+        """Like read, for what may be missing: None is taken from a server only that said it was
+        ready, and was asked again then."""
+
+        def act_surely(client: WeaviateClient) -> _T | None:
+            found = act(client)
+            if found is None:
+                self._current().check_ready()
+                found = act(client)
+            return found
+
+        return self.read(act_surely)
 
     def page(self, act: Callable[[WeaviateClient], _T]) -> _T:
         """A piece of a long read."""
@@ -73,6 +88,7 @@ class WeaviateServers:
                     act,
                     seconds=deadline - time.monotonic(),
                     silence_seconds=silence_seconds,
+                    unready=left == 1,
                 )
             except UnreachableError as error:
                 self._give_up(connection, error)

@@ -14,9 +14,9 @@ def parse_version(text: str) -> Version:
 def is_supported(version: Version, oldest: Version | None) -> bool:
     """Whether the faults that would lose rows are mended in this version.
 
-    1.38.10 and 1.40.0 were the first in which a read-only shard refuses every row of a batch
-    instead of all but one; which 1.39 has that is not known.
+    1.38.10 and 1.39.1 were the first of their lines in which a read-only shard refuses every row
+    of a batch instead of all but one.
     """
     if oldest is not None:
         return version >= oldest
-    return (1, 38, 10) <= version < (1, 39) or version >= (1, 40)
+    return (1, 38, 10) <= version < (1, 39) or version >= (1, 39, 1)

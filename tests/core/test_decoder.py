@@ -32,7 +32,7 @@ sys.path.insert(0, sys.argv.pop(1))
 from core import decode_worker, decoder
 from core.errors import ImageError
 
-def decode(self, data, preprocessing):
+def decode(self, data, preprocessing, box):
     if data == b"segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
     if data == b"exit":
@@ -48,7 +48,7 @@ def decode(self, data, preprocessing):
         raise ImageError(" ".join(os.environ))
     if data == b"modules":
         raise ImageError(" ".join(m for m in sys.modules if "." not in m and m[0] != "_")[:4000])
-    return real(self, data, preprocessing)
+    return real(self, data, preprocessing, box)
 
 real, decoder.InlineDecoder.decode = decoder.InlineDecoder.decode, decode
 decode_worker.main()

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.records import IndexedStamp, Place
+from core.records import IndexedStamp, Place, file_stamp
 from daemon.roots import SAMPLE_AGAIN_SECONDS, Roots
-from daemon.scanner import file_stamp
 
 Know = Callable[..., Roots]
 

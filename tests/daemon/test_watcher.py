@@ -321,6 +321,7 @@ def test_after_any_churn_exactly_the_folders_there_are_watched(
     for thread in threads:
         thread.join()
     folders = folders_below(top)
+    caught_up(top, sink)
     eventually(lambda: watcher.watches == 1 + len(folders))
     sink.hints.clear()
     for path in folders:

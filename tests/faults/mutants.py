@@ -48,14 +48,14 @@ MUTANTS = [
     ),
     Mutant(
         "before and after it is read, a file must be what the scan saw",
-        "daemon/reader.py",
+        "core/reader.py",
         "return stat.S_ISREG(status.st_mode) and file_stamp(status) == stamp", "return True",
-        "tests/daemon/test_reader.py",
+        "tests/core/test_reader.py",
     ),
     Mutant(
         "no symlink is followed",
-        "daemon/reader.py", "deeper = os.open(part, flags | os.O_NOFOLLOW, dir_fd=descriptor)",
-        "deeper = os.open(part, flags, dir_fd=descriptor)", "tests/daemon/test_reader.py",
+        "core/reader.py", "deeper = os.open(part, flags | os.O_NOFOLLOW, dir_fd=descriptor)",
+        "deeper = os.open(part, flags, dir_fd=descriptor)", "tests/core/test_reader.py",
     ),
     Mutant(
         "what was read too early is read again",

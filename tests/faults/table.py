@@ -5,6 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
+FIGURES = "figures"
+"""Name of the property of a report that holds fault, case and figures."""
 BEGIN, END = "<!-- fault table: begin -->", "<!-- fault table: end -->"
 HEAD = ("fault", "what was done", "figures", "took")
 
@@ -51,3 +55,26 @@ def write_into(file: Path, rows: Iterable[Row]) -> None:
     lines = [line.strip("| \n").split(" | ") for line in old.strip().splitlines()[2:]]
     table = markdown([*(Row(*cells) for cells in lines), *rows])
     file.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
+
+
+class FaultTable:
+    """A plugin of pytest that collects what the tests have measured, wherever they ran."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._rows: list[Row] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A hook of pytest."""
+        if report.when == "call":
+            took = f"{report.duration:.1f} s" + ("" if report.passed else f", **{report.outcome}**")
+            figures = [value for name, value in report.user_properties if name == FIGURES]
+            self._rows += [Row(*each, took) for each in figures]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """A hook of pytest."""
+        if self._rows:
+            terminalreporter.section("faults")
+            terminalreporter.write(markdown(self._rows))
+            if self._file:
+                write_into(self._file, self._rows)

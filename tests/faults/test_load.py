@@ -129,7 +129,7 @@ def latencies(project: Project, count: int, *, pause_seconds: float) -> list[flo
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:
-    cuts = statistics.quantiles(seconds, n=100)
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
     return {"p50_seconds": cuts[49], "p95_seconds": cuts[94], "worst_seconds": max(seconds)}
 
 

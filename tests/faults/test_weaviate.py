@@ -22,7 +22,7 @@ from tests.pictures import write
 from tests.project import TOP, Project
 from tests.weaviate_server import WRITER_KEY, WeaviateServer
 
-pytestmark = [pytest.mark.weaviate, pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.weaviate, pytest.mark.timeout(120)]
 
 PATIENCE_SECONDS = 5
 
@@ -71,14 +71,6 @@ def problems(project: Project) -> str:
     return " ".join(project.status().get("problems", []))
 
 
-def start(project: Project) -> None:
-    """Does not wait until it watches."""
-    with (project.folder / "daemon.log").open("a") as log:
-        project.daemon = subprocess.Popen(
-            project.command("daemon"), cwd=TOP, env=project.environ, stderr=log
-        )
-
-
 def test_a_server_that_is_down_at_the_start_is_waited_for(
     watched: Project, mortal: WeaviateServer
 ) -> None:
@@ -86,13 +78,13 @@ def test_a_server_that_is_down_at_the_start_is_waited_for(
     for n in range(5):
         write(watched.dataset / f"{n}.jpg", n)
     begun = time.monotonic()
-    told = watched.process("search", watched.dataset / "1.jpg").stderr
+    told = watched.cli("search", watched.dataset / "1.jpg", code=1).stderr
     assert "does not answer (connection refused)" in told
     assert time.monotonic() - begun < PATIENCE_SECONDS
     assert "does not answer" in watched.cli("verify", code=1).stderr
     assert "does not answer" in watched.cli("sync", code=1).stderr
     assert "does not answer" in str(watched.json("status")["problems"])
-    start(watched)
+    watched.launch()
     watched.wait(lambda: "does not answer" in problems(watched))
     assert watched.status()["state"] == "starting"
     refused = watched.cli("sync", code=1).stderr
@@ -104,23 +96,25 @@ def test_a_server_that_is_down_at_the_start_is_waited_for(
     assert watched.stop() == 0
 
 
+@pytest.mark.faults
 def test_a_daemon_told_to_stop_does_not_wait_for_the_server(
     watched: Project, mortal: WeaviateServer
 ) -> None:
     with mortal.frozen():
-        start(watched)
+        watched.launch()
         watched.wait(lambda: "does not answer" in problems(watched))
         begun = time.monotonic()
         assert watched.stop() == 0
         assert time.monotonic() - begun < PATIENCE_SECONDS
 
 
+@pytest.mark.faults
 def test_a_server_killed_in_the_middle_of_the_first_scan(
     watched: Project, mortal: WeaviateServer
 ) -> None:
     for n in range(600):
         write(watched.dataset / f"{n}.jpg", n)
-    start(watched)
+    watched.launch()
     watched.wait(lambda: stored(watched) > 50)
     mortal.kill()
     watched.wait(lambda: "does not answer" in problems(watched))
@@ -146,6 +140,7 @@ def stored(project: Project) -> int:
         database.close()
 
 
+@pytest.mark.faults
 def test_a_server_that_freezes_and_thaws(watched: Project, mortal: WeaviateServer) -> None:
     write(watched.dataset / "1.jpg", 1)
     watched.configure(watch={"settle_seconds": 0.1})
@@ -173,7 +168,7 @@ def test_a_second_daemon_is_refused_by_name(watched: Project) -> None:
     result = watched.process("daemon")
     assert result.returncode == 1
     assert f"Another daemon (process {first} on " in result.stderr
-    assert f"process {first}" in watched.process("sync").stderr
+    assert f"process {first}" in watched.cli("sync", code=1).stderr
 
 
 def test_a_wrong_key_ends_the_daemon_with_a_sentence(watched: Project) -> None:
@@ -198,6 +193,7 @@ def test_a_frozen_server_is_given_up_in_time(
     assert store.search(vector(1), 1)[0].distance == 0
 
 
+@pytest.mark.faults
 def test_a_killed_server_is_noticed_in_the_middle_of_a_call(
     store: WeaviateStore, mortal: WeaviateServer
 ) -> None:
@@ -238,9 +234,9 @@ def test_read_only_data_takes_nothing_and_says_so(
     servers.close()
 
 
-@pytest.mark.parametrize(
-    "kills", [1, pytest.param(20, marks=[pytest.mark.faults, pytest.mark.timeout(600)])]
-)
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kills", [1, 20])
 def test_sigkills_of_the_server_lose_and_double_nothing(
     store: WeaviateStore, mortal: WeaviateServer, kills: int
 ) -> None:
@@ -291,6 +287,7 @@ def verify(
     assert len(set(places)) == len(places)
 
 
+@pytest.mark.faults
 def test_what_a_killed_writer_left_unfinished_is_made_whole(
     mortal: WeaviateServer, name: str
 ) -> None:
@@ -332,7 +329,7 @@ def test_20_sigkills_of_the_daemon_lose_and_double_nothing(watched: Project) -> 
         write(watched.dataset / f"{n}.jpg", n)
     draw = random.Random(1)
     for _ in range(20):
-        start(watched)
+        watched.launch()
         time.sleep(draw.uniform(1.5, 4))
         watched.stop(signal.SIGKILL)
     watched.start()

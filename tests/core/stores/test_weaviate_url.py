@@ -76,7 +76,7 @@ def test_an_address_is_shown_without_its_options() -> None:
 @pytest.mark.parametrize(
     ("version", "supported"),
     [("1.23.0", False), ("1.35.2", False), ("1.38.9", False), ("1.38.10", True),
-     ("1.38.24", True), ("1.39.0", False), ("1.39.15", False), ("1.40.0", True),
+     ("1.38.24", True), ("1.39.0", False), ("1.39.1", True), ("1.40.0", True),
      ("1.40.4-rc.1", True), ("2.0.0", True), ("nonsense", False)],
 )  # fmt: skip
 def test_versions_with_known_faults_are_refused(version: str, supported: bool) -> None:  # noqa: FBT001

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from core.errors import ImageError
 from core.paths import path_bytes
-from core.records import FileStamp, Place
-from daemon.scanner import file_stamp
+from core.records import FileStamp, Place, file_stamp
 
 # A write this shortly after the read may leave every time stamp equal: kernel ticks are up to
 # 10 ms; a file system that keeps whole (FAT: even) seconds gives itself away by a zero fraction.

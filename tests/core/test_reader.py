@@ -7,9 +7,8 @@ from unittest import mock
 import pytest
 
 from core.errors import ImageError
-from core.records import FileStamp, Place
-from daemon.reader import ChangingError, _read_all, read_content
-from daemon.scanner import file_stamp
+from core.reader import ChangingError, _read_all, read_content
+from core.records import FileStamp, Place, file_stamp
 
 
 def stamp(file: Path) -> FileStamp:
@@ -66,7 +65,7 @@ def test_a_change_of_equal_size_is_noticed(
     if when == "before":
         change(file)
     with (
-        mock.patch("daemon.reader._read_all", read),
+        mock.patch("core.reader._read_all", read),
         pytest.raises((ChangingError, FileNotFoundError)),
     ):
         read_content(tmp_path, Place("r", "1.jpg"), seen, 1)

@@ -1,0 +1,1 @@
+"""The Discord bot: a picture in a channel is answered with its closest matches."""

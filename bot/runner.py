@@ -1,0 +1,79 @@
+"""Runs the bot as a process: signals, logging, the index, exit code."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+
+import discord
+
+from bot.client import LookalikeClient
+from bot.cooldowns import Cooldowns
+from bot.desk import Desk
+from bot.endpoints import Endpoints, read_endpoints
+from bot.search import Finder
+from bot.session import stay_connected
+from core.aio import AsyncIndex
+from core.config import Config, read_secret
+from core.errors import AppError, ConfigError
+from core.logs import set_up_logging
+
+logger = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 1.5
+
+
+def run(config: Config) -> int:
+    """Until SIGTERM or SIGINT; returns the exit code."""
+    set_up_logging(config.log)
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # we do not speak
+    try:
+        token = read_secret("DISCORD_TOKEN")
+        if not token:
+            raise ConfigError(
+                "DISCORD_TOKEN is not set. Make an application and put its bot's token there, or "
+                "a file's name into DISCORD_TOKEN_FILE; docs/discord.md says how."
+            )
+        endpoints = read_endpoints()
+        endpoints.use()
+    except AppError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    code, closed = asyncio.run(serve(config, token, endpoints))
+    if not closed:  # a model that is being loaded or fetched cannot be interrupted
+        logging.shutdown()
+        os._exit(code)
+    return code
+
+
+async def serve(config: Config, token: str, endpoints: Endpoints) -> tuple[int, bool]:
+    """Until a signal: the exit code, and whether every thread has come to its end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    code = 0
+    index = AsyncIndex(config)
+    finder = Finder(config, index, endpoints)
+    desk = Desk(config, finder, Cooldowns(time.monotonic))
+    warming = asyncio.create_task(_warm(index))
+    try:
+        await stay_connected(desk, lambda: LookalikeClient(desk), token, stop)
+    except AppError as error:
+        sys.stderr.write(f"{error}\n")
+        code = error.exit_code
+    warming.cancel()
+    await finder.close()
+    closing = asyncio.ensure_future(index.close())
+    done, _ = await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
+    closing.cancel()
+    return code, bool(done)
+
+
+async def _warm(index: AsyncIndex) -> None:
+    try:
+        await index.warm()
+    except AppError as error:
+        logger.warning("%s", error)

@@ -1,0 +1,131 @@
+"""The same search for asyncio callers: embedding on one thread, reading on another."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar
+
+from core.box import Box
+from core.config import Config
+from core.errors import AppError, BusyError
+from core.index import Answer
+from core.records import ImageId, ImageRecord, Place
+from core.searcher import Searcher
+
+_T = TypeVar("_T")
+
+
+class _Lane:
+    """One thread and a queue before it that is never long."""
+
+    def __init__(self, name: str, most_waiting: int, seconds: float) -> None:
+        self._thread = ThreadPoolExecutor(1, name)
+        self._most = most_waiting + 1  # the one that is being served
+        self._seconds = seconds
+        self._inside = 0
+
+    async def run(self, act: Callable[[], _T]) -> _T:
+        """What `act` returns. BusyError if too many wait; AppError if it takes too long. Whoever
+        stops waiting before its turn has cost nothing."""
+        if self._inside >= self._most:
+            raise BusyError("Too many searches are waiting. Please try again in a few seconds.")
+        loop = asyncio.get_running_loop()
+        self._inside += 1
+        future = self._thread.submit(act)
+        future.add_done_callback(lambda _: _tell(loop, self._leave))
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise AppError(
+                f"The search took longer than {self._seconds:g} s. Please try again."
+            ) from None
+
+    def _leave(self) -> None:
+        self._inside -= 1
+
+    def close(self) -> Future[None]:
+        """Nothing new begins; the future is done when the thread has nothing left to do."""
+        last = self._thread.submit(lambda: None)
+        self._thread.shutdown(wait=False)
+        return last
+
+
+class AsyncIndex:
+    """An index to await. Every method may raise what Searcher's does, and BusyError.
+
+    Searches that embed take turns; what only reads (thumbnails, an indexed picture's neighbours)
+    never waits for a model.
+    """
+
+    def __init__(self, config: Config, *, most_waiting: int = 16, seconds: float = 30) -> None:
+        """`most_waiting`: searches in the queue; `seconds`: how long one may take, with its
+        waiting."""
+        self._searcher = Searcher(config)
+        self._embedding = _Lane("search", most_waiting, seconds)
+        self._reading = _Lane("read", 16 * most_waiting, seconds)
+
+    async def warm(self) -> None:
+        """See Searcher."""
+        await self._embedding.run(self._searcher.warm)
+
+    async def search(
+        self,
+        image: bytes,
+        k: int = 10,
+        under: Place | None = None,
+        max_distance: float | None = None,
+        box: Box | None = None,
+    ) -> Answer:
+        """See ImageIndex."""
+        return await self._embedding.run(
+            lambda: self._searcher.search(image, k, under, max_distance, box)
+        )
+
+    async def similar(
+        self,
+        image_id: ImageId,
+        k: int = 10,
+        under: Place | None = None,
+        max_distance: float | None = None,
+    ) -> Answer:
+        """See ImageIndex."""
+        return await self._reading.run(
+            lambda: self._searcher.similar(image_id, k, under, max_distance)
+        )
+
+    async def find(self, image_id: ImageId) -> ImageRecord:
+        """See ImageIndex."""
+        return await self._reading.run(lambda: self._searcher.find(image_id))
+
+    async def thumbnails(self, digests: Collection[str]) -> dict[str, bytes]:
+        """See Searcher."""
+        return await self._reading.run(lambda: self._searcher.thumbnails(digests))
+
+    async def count(self) -> int:
+        """See Searcher."""
+        return await self._reading.run(self._searcher.count)
+
+    async def close(self) -> None:
+        """End; what is being searched is waited for."""
+        await asyncio.gather(
+            *(asyncio.wrap_future(lane.close()) for lane in (self._embedding, self._reading))
+        )
+        await asyncio.to_thread(self._searcher.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(act)

@@ -1,0 +1,205 @@
+"""Three servers that are one cluster, of which one is killed, frozen or restarted."""
+
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from core.errors import StoreError
+from core.records import ImageRecord, Place
+from core.stores.weaviate import WeaviateDatabase
+from core.stores.weaviate_rows import WeaviateStore
+from tests.conftest import NO_SERVER
+from tests.core.stores.helpers import DIM, record
+from tests.weaviate_cluster import NODES, WeaviateCluster
+from tests.weaviate_server import PROGRAM, WRITER_KEY, WeaviateServer
+
+pytestmark = [pytest.mark.weaviate, pytest.mark.faults, pytest.mark.timeout(300)]
+
+PATIENCE_SECONDS = 5
+ROWS = 200
+SEARCHERS = 2
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateCluster]:
+    if not PROGRAM:
+        pytest.skip(NO_SERVER)
+    made = WeaviateCluster(tmp_path_factory.mktemp("cluster"))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return "Test" + "".join(c for c in request.node.name.title() if c.isalnum())[-40:]
+
+
+class Traffic:
+    """One that writes and some that search, until the block ends; each a client of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.acknowledged: dict[str, ImageRecord] = {}
+        self.failed_writes: list[str] = []
+        self.failed_searches: list[str] = []
+        self.missed: list[Place] = []
+        self.search_seconds: list[float] = []
+        self.write_seconds: list[float] = []
+        self._url = url
+        self._rows: list[ImageRecord] = []
+        self._end = threading.Event()
+        searchers = [threading.Thread(target=self._search, args=[n]) for n in range(SEARCHERS)]
+        self._threads = [threading.Thread(target=self._write), *searchers]
+
+    def __enter__(self) -> "Traffic":
+        for thread in self._threads:
+            thread.start()
+        self.go_on(3)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def go_on(self, batches: int) -> None:
+        """Wait until so many more batches are written."""
+        target = len(self._rows) + batches * ROWS
+        while len(self._rows) < target:
+            assert self._threads[0].is_alive()
+            time.sleep(0.05)
+
+    def _write(self) -> None:
+        with closing(WeaviateDatabase(self._url, writable=True, api_key=WRITER_KEY)) as database:
+            store = database.vectors("model", DIM)
+            while not self._end.is_set():
+                first = len(self._rows)
+                rows = [record(f"{n}", n) for n in range(first, first + ROWS)]
+                begun = time.monotonic()
+                try:
+                    store.upsert(rows)
+                except StoreError as error:
+                    self.failed_writes.append(str(error))
+                    continue
+                self.write_seconds.append(time.monotonic() - begun)
+                self.acknowledged |= {row.id: row for row in rows}
+                self._rows += rows
+
+    def _search(self, number: int) -> None:
+        draw = random.Random(number)
+        with closing(WeaviateDatabase(self._url, writable=False, api_key=WRITER_KEY)) as database:
+            while not self._end.is_set():
+                if not self._rows:
+                    time.sleep(0.05)
+                    continue
+                row = draw.choice(self._rows)
+                begun = time.monotonic()
+                try:
+                    hits = database.vectors("model").search(row.vector, 3, [Place("pics", "")])
+                except StoreError as error:
+                    self.failed_searches.append(str(error))
+                else:
+                    if row.digest not in {hit.digest for hit in hits}:
+                        self.missed.append(row.place)
+                self.search_seconds.append(time.monotonic() - begun)
+
+    def figures(self) -> str:
+        return (
+            f"{len(self.search_seconds)} searches ({len(self.failed_searches)} failed, "
+            f"{len(self.missed)} missed a row; longest {max(self.search_seconds):.2f} s, "
+            f"median {1000 * statistics.median(self.search_seconds):.0f} ms), "
+            f"{len(self.write_seconds)} batches ({len(self.failed_writes)} failed, "
+            f"longest {max(self.write_seconds):.2f} s)"
+        )
+
+
+def wait(condition: Callable[[], bool], seconds: float = 90) -> float:
+    """Seconds until it holds."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() < begun + seconds, "waited in vain"
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def verify(cluster: WeaviateCluster, name: str, expected: dict[str, ImageRecord]) -> None:
+    """Whichever node is asked: at once but for the one that was away, which lists and finds what it
+    holds itself, at any consistency level, until the servers have compared their copies."""
+    lists = [whole_list(node, name, expected) for node in cluster.nodes]
+    print(f"at once the nodes list {lists} of {len(expected)}")
+    begun = time.monotonic()
+    wait(lambda: all(whole_list(node, name, expected) == len(expected) for node in cluster.nodes))
+    print(f"each node has them all itself after {time.monotonic() - begun:.1f} s more")
+    assert sorted(lists)[1:] == [len(expected)] * (NODES - 1)
+    for node in cluster.nodes:
+        with closing(WeaviateDatabase(node.url(name), writable=False, api_key=WRITER_KEY)) as at:
+            store = at.vectors("model")
+            assert store.count() == len(expected)
+            some = list(expected.values())[::20]
+            missed = [row.place for row in some if not found(store, row)]
+            assert missed == [], f"{len(missed)} of {len(some)} are stored and not found"
+
+
+def whole_list(node: WeaviateServer, name: str, expected: dict[str, ImageRecord]) -> int:
+    """How many of the rows it lists; none twice and none that it should not have."""
+    with closing(WeaviateDatabase(node.url(name), writable=True, api_key=WRITER_KEY)) as at:
+        ids = [place.id for place in at.vectors("model").stamps()]
+    assert len(set(ids)) == len(ids)
+    assert set(ids) <= set(expected)
+    return len(ids)
+
+
+def found(store: WeaviateStore, row: ImageRecord) -> bool:
+    return row.digest in {hit.digest for hit in store.search(row.vector, 3, [Place("pics", "")])}
+
+
+@pytest.mark.parametrize("killed", range(NODES))
+def test_a_killed_node_fails_no_answer_and_loses_no_row(
+    cluster: WeaviateCluster, name: str, killed: int
+) -> None:
+    node = cluster.nodes[killed]
+    with Traffic(cluster.url(name)) as traffic:
+        node.kill()
+        traffic.go_on(15)
+        node.start()
+        seconds = wait(cluster.healthy)
+        traffic.go_on(5)
+    print(f"{traffic.figures()}; healthy after {seconds:.1f} s")
+    assert traffic.failed_searches == []
+    assert traffic.failed_writes == []
+    assert traffic.missed == []
+    assert max(traffic.search_seconds) < PATIENCE_SECONDS
+    verify(cluster, name, traffic.acknowledged)
+
+
+def test_a_frozen_node_fails_no_answer(cluster: WeaviateCluster, name: str) -> None:
+    with Traffic(cluster.url(name)) as traffic:
+        with cluster.nodes[0].frozen():
+            traffic.go_on(10)
+        wait(cluster.healthy)
+        traffic.go_on(3)
+    print(f"{traffic.figures()}")
+    assert traffic.failed_searches == traffic.failed_writes == traffic.missed == []
+    assert max(traffic.search_seconds) < PATIENCE_SECONDS
+    verify(cluster, name, traffic.acknowledged)
+
+
+def test_a_rolling_restart_fails_no_answer_and_loses_no_row(
+    cluster: WeaviateCluster, name: str
+) -> None:
+    with Traffic(cluster.url(name)) as traffic:
+        for node in cluster.nodes:
+            node.stop()
+            traffic.go_on(5)
+            node.start()
+            wait(cluster.healthy)
+            traffic.go_on(3)
+    print(f"{traffic.figures()}")
+    assert traffic.failed_searches == traffic.failed_writes == traffic.missed == []
+    assert max(traffic.search_seconds) < PATIENCE_SECONDS
+    verify(cluster, name, traffic.acknowledged)
