@@ -138,6 +138,34 @@ MUTANTS = [
         "daemon/sync.py", "if young and place not in waited_for:", "if False:", ENGINE,
     ),
     Mutant(
+        "without an id of the file system, a sample must agree",
+        "daemon/roots.py", "(identity.file_system or self._trusted", "(True or self._trusted",
+        "tests/daemon/test_roots.py",
+    ),
+    Mutant(
+        "a disk that was away for a moment is no evidence",
+        "daemon/sync.py", "if self._roots.generation != generation:", "if False:", ENGINE,
+    ),
+    Mutant(
+        "a disk below a root is known like the root",
+        "daemon/roots.py", "        return away\n", "        return {}\n",
+        "tests/faults/test_nested_disks.py",
+    ),
+    Mutant(
+        "a marker that is asked for must be there",
+        "daemon/identity.py", "if marker else None", "if False else None",
+        "tests/daemon/test_roots.py",
+    ),
+    Mutant(
+        "a name in another spelling is another name",
+        "daemon/spelling.py", "in _other_spellings(name):", "in ():",
+        "tests/daemon/test_spelling.py",
+    ),
+    Mutant(
+        "a watcher that hears nothing is replaced",
+        "daemon/canary.py", "silent.append(root)", "pass", "tests/daemon/test_canary.py",
+    ),
+    Mutant(
         "what cannot be listed is unknown, not empty",
         "daemon/sync.py", "if place not in unknown]", "]", ENGINE,
     ),

@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 
 from core.records import Place
+from daemon.scanner import Scanner
 from tests.faults.world import BAD, ROOT, WHOLE, World
 
 
@@ -178,3 +179,27 @@ def test_files_moved_out_and_back_later_are_not_embedded_again(world: World) -> 
     world.sync([WHOLE], settled=False)
     assert world.rows() == world.expected()
     assert max(world.embedder.counts.values()) == 1
+
+
+def test_a_disk_that_is_away_for_a_moment_while_rows_are_about_to_go(world: World) -> None:
+    """Its files were not there when they were looked for, and it is there again, and healthy, when
+    they would be deleted: only the table of mounts knows."""
+    fill(world, 3)
+    (world.tree / "a/0.jpg").unlink()
+    look = Scanner.is_absent
+
+    def blink(scanner: Scanner, place: Place) -> bool:
+        world.tree.rename(world.folder / "away")
+        world.tree.mkdir()
+        absent = look(scanner, place)
+        world.tree.rmdir()
+        (world.folder / "away").rename(world.tree)
+        world.roots._generation += 1
+        return absent
+
+    with mock.patch.object(Scanner, "is_absent", blink):
+        report = world.sync([WHOLE], settled=False)
+    assert world.deletions == []
+    assert report.suspended, "to be looked at again"
+    world.sync([WHOLE], settled=False)
+    assert world.rows() == world.expected()
