@@ -23,6 +23,7 @@ HOMES = {
     "huggingface_hub": "core/embedders/weights.py",
     "lancedb": "core/stores/lance",
     "weaviate": "core/stores/weaviate_client.py",
+    "grpc": "core/stores/weaviate_client.py",
     "watchdog": "daemon/watcher.py",
     "discord": "bot/",
     "aiohttp": "bot/",

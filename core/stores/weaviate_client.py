@@ -1,13 +1,16 @@
 """The one place that imports the Weaviate client, and puts right what the import does."""
 
 import logging
+import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 # The import resets the process's warning filters, and authlib would print a warning of its own.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import weaviate
+    from grpc import ChannelCredentials, ssl_channel_credentials
     from weaviate import WeaviateClient, exceptions
     from weaviate.classes.aggregate import GroupByAggregate
     from weaviate.classes.config import (
@@ -82,8 +85,17 @@ def connect(address: Address, *, secure: bool, api_key: str | None) -> WeaviateC
         auth_credentials=Auth.api_key(api_key) if api_key else None,
         additional_config=AdditionalConfig(
             timeout=_TIMEOUTS,
-            grpc_config=GrpcConfig(channel_options=_CHANNEL),
+            grpc_config=GrpcConfig(
+                channel_options=_CHANNEL, credentials=_trusted() if secure else None
+            ),
             trust_env=secure,  # SSL_CERT_FILE, and proxies
         ),
         skip_init_checks=True,  # else it asks PyPI for its own newest version
     )
+
+
+def _trusted() -> ChannelCredentials | None:
+    """What REST trusts: gRPC has a variable of its own, and would know a private authority only if
+    both were set."""
+    file = os.environ.get("SSL_CERT_FILE")
+    return ssl_channel_credentials(Path(file).read_bytes()) if file else None
