@@ -50,6 +50,11 @@ def explain(error: Exception, status: Status | None) -> str:
     return APOLOGY
 
 
+def is_fault(error: Exception) -> bool:
+    """Whether it is for whoever runs the bot, rather than for the asker, to do something."""
+    return not isinstance(error, NothingIndexed | ImageError | UsageError | NotIndexed | BusyError)
+
+
 def nothing_there(status: Status | None, folder: str | None) -> str:
     """There is an index, and nothing in it to compare with."""
     if folder is not None:

@@ -73,6 +73,7 @@ class Board:
         self.held = 0
         self.embedded_total = 0
         self.last_scan_seconds: float | None = None
+        self.scan_duration_seconds = 0.0
         self.drift: int | None = None
         self._before = read_status(folder)
         self.work = Work()
@@ -113,8 +114,9 @@ class Board:
         """A count has changed; written within a second."""
         self._wake(urgent=False)
 
-    def scanned(self, drift: int) -> None:
+    def scanned(self, drift: int, duration_seconds: float) -> None:
         """A complete scan has ended, and met so many changes that no event had told of."""
+        self.scan_duration_seconds = duration_seconds
         self.last_scan_seconds, self.drift = time.time(), drift
         self._wake(urgent=False)
 

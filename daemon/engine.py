@@ -32,6 +32,7 @@ from daemon.counters import EmbeddedTotal
 from daemon.holds import Holds
 from daemon.ingest import Ingest
 from daemon.job import Job, Listener
+from daemon.metrics import Metrics
 from daemon.mirrors import Mirrors
 from daemon.recent import RecentlyDeleted
 from daemon.roots import Roots
@@ -52,6 +53,7 @@ class Engine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.stop = threading.Event()
+        self.metrics = Metrics()
         folder = config.state / "daemon"
         self._locks = [FileLock(folder / "lock", SECOND_DAEMON), *writer_locks(config)]
         try:
@@ -66,7 +68,7 @@ class Engine:
         folder = config.state / "daemon"
         self._database = open_database(config, writable=True)
         self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
-        self._decoder = open_decoder(config, workers=self._workers)
+        self._decoder = open_decoder(config, workers=self._workers, around=self.metrics.around)
         self.candidates = Candidates(config.ignore)
         self.roots = Roots(config.roots, folder / "roots.json", marker=config.watch.marker)
         self.holds = Holds(folder / "held.json", config.watch.hold_deletions_above)
@@ -170,7 +172,13 @@ class Engine:
 
     def _job(self, listener: Listener | None, urgent: Urgent | None) -> Job:
         return Job(
-            self.board, self._total, self.stop, listener=listener, count=self._count, urgent=urgent
+            self.board,
+            self._total,
+            self.stop,
+            listener=listener,
+            count=self._count,
+            metrics=self.metrics,
+            urgent=urgent,
         )
 
     def root_problem(self, root: str) -> str | None:
@@ -181,7 +189,8 @@ class Engine:
 
     def sync_to_the_end(self, places: Collection[Place], listener: Listener) -> SyncReport:
         """As a person asks for it: also waits for files that are just being written."""
-        deadline = time.monotonic() + LONGEST_SETTLE_SECONDS
+        started = time.monotonic()
+        deadline = started + LONGEST_SETTLE_SECONDS
         report = self.sync(places, settled=False, listener=listener, urgent=list)
         while report.again and time.monotonic() < deadline and not self.stop.is_set():
             self.stop.wait(min(1.0, self.config.watch.settle_seconds / 4))
@@ -192,7 +201,7 @@ class Engine:
             for count in ("written", "embedded", "deleted", "unchanged"):
                 setattr(report, count, getattr(report, count) + getattr(later, count))
         if set(self.everything) <= set(places) and not report.stopped:
-            self.board.scanned(report.drift)
+            self.board.scanned(report.drift, time.monotonic() - started)
         return report
 
     def build(self, listener: Listener | None, urgent: Urgent) -> bool:
@@ -250,6 +259,7 @@ class Engine:
                 self._database.vectors(embedder.name, embedder.dim),
                 self._decoder,
                 list(self.config.roots),
+                around=self.metrics.around,
             )
             ingest = Ingest(
                 index,

@@ -8,6 +8,7 @@ from core.records import Place
 from core.state import Progress
 from daemon.board import Board, Work
 from daemon.counters import EmbeddedTotal
+from daemon.metrics import Metrics
 from daemon.plan import Scope
 
 Listener = Callable[[Progress], None]
@@ -25,6 +26,7 @@ class Job:
         *,
         listener: Listener | None = None,
         count: Callable[[], None],
+        metrics: Metrics,
         urgent: Callable[[], list[Place]] | None = None,
     ) -> None:
         """`count` is called while rows are being written. `urgent` deals with what cannot wait and
@@ -35,6 +37,7 @@ class Job:
         self._listener = listener
         self._urgent = urgent
         self._count = count
+        self._metrics = metrics
         self._work = Work()
         if urgent:
             board.work = self._work
@@ -57,6 +60,7 @@ class Job:
     def finished(self, files: int) -> None:
         """So many of them are done."""
         self._work.done += files
+        self._metrics.files.inc(files)
         self._board.moved()
         now = time.monotonic()
         last = self._work.done >= self._work.total

@@ -6,6 +6,8 @@ from types import FrameType
 
 from core.config import Config
 from core.errors import AppError
+from core.health import open_doors, tell
+from core.keys import read_keys
 from core.logs import set_up_logging
 from daemon.progress import ProgressBar
 from daemon.service import Daemon
@@ -19,6 +21,8 @@ def run(config: Config) -> int:
     """Until SIGTERM or SIGINT; returns the exit code."""
     set_up_logging(config.log)
     try:
+        keys = read_keys()
+        doors = open_doors(config.daemon.metrics, keys, "daemon.metrics")
         with ProgressBar() as bar:
             daemon = Daemon(config, listener=bar if bar.visible else None)
 
@@ -29,7 +33,8 @@ def run(config: Config) -> int:
 
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, stop)
-            daemon.run()
+            with tell(doors, daemon.vitals(), keys):
+                daemon.run()
     except _StoppedEarlyError:
         return 0
     except AppError as error:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection
 
 from core.config import Config
 from core.errors import AppError, ConfigError
+from core.health import Vitals
+from core.pulse import Pulse
 from core.reader import COARSEST_TICK_SECONDS
 from core.records import Place
 from core.state import Progress
@@ -15,6 +17,7 @@ from daemon.canary import Canary
 from daemon.commands import carry_out
 from daemon.control import ControlServer, Request
 from daemon.engine import Engine, Urgent
+from daemon.health import daemon_vitals
 from daemon.hints import Hints
 from daemon.job import Listener
 from daemon.opening import open_patiently
@@ -34,6 +37,10 @@ ARM_SECONDS = 60
 """A tree whose folders are not all watched by then is scanned while the rest is being armed; the
 watcher asks for another look at every folder that it arms later."""
 STOP_SECONDS = 5
+SILENT_SECONDS = 300
+"""A loop that turns is never silent for so long: no file and no answer of a store takes as much."""
+LONGEST_STEP_SECONDS = 3600
+"""But fetching a model or compacting a large index may."""
 LOG_SECONDS = 10
 
 
@@ -75,6 +82,17 @@ class Daemon:
         self._failed: dict[Place, str] = {}
         self._dealt_with: list[Place] = []
         self._engine.reported = self._digest
+        self._pulse = Pulse(SILENT_SECONDS)
+        self._engine.metrics.watch(
+            self._engine.board, lambda: self._hints.lag_seconds, lambda: self._pulse.age_seconds
+        )
+
+    def vitals(self) -> Vitals:
+        """For whoever watches over processes."""
+        engine = self._engine
+        return daemon_vitals(
+            self._config, engine.board, engine.metrics, self._pulse, lambda: self.started
+        )
 
     def stop(self) -> None:
         """From any thread or signal handler: end soon, whatever is under way."""
@@ -89,7 +107,8 @@ class Daemon:
         engine = self._engine
         try:
             self._control.start()
-            open_patiently(engine, self._refuse)
+            with self._pulse.allowing(LONGEST_STEP_SECONDS):
+                open_patiently(engine, self._refuse)
             if engine.stop.is_set():
                 return
             self._sing()
@@ -122,7 +141,8 @@ class Daemon:
                 self._build()
             elif time.monotonic() >= self._next_maintenance and not self._hints.pending:
                 self._next_maintenance = time.monotonic() + MAINTAIN_SECONDS
-                self._engine.maintain()
+                with self._pulse.allowing(LONGEST_STEP_SECONDS):
+                    self._engine.maintain()
             else:
                 self._hints.wait(MOUNTS_SECONDS)
             self._succeeded()
@@ -139,6 +159,7 @@ class Daemon:
     def _look_after(self) -> None:
         """Once a second, and at once when a watcher is in trouble or a mount has changed: are the
         roots still there, is everything still watched?"""
+        self._pulse.beat()
         now, generation = time.monotonic(), self._engine.roots.generation
         alarmed = self._hints.alarmed() or generation != self._looked_in
         if now < self._next_health and not alarmed:
@@ -221,10 +242,11 @@ class Daemon:
         )
         if report.stopped:
             return
-        engine.board.scanned(report.drift)
+        seconds = time.monotonic() - started
+        engine.board.scanned(report.drift, seconds)
         logger.info(
             "Scanned everything in %.1f s: %d differences (drift %d), %d written, %d deleted",
-            time.monotonic() - started,
+            seconds,
             report.found,
             report.drift,
             report.written,
@@ -290,8 +312,10 @@ class Daemon:
 
     def _digest(self, asked: Collection[Place], report: SyncReport) -> None:
         """Whoever asked for a sync, this is what follows from it."""
-        if not report.stopped and not report.suspended:
-            self._dealt_with += asked
+        if not report.stopped:
+            self._hints.done(asked)
+            if not report.suspended:
+                self._dealt_with += asked
         for place in report.again:
             self._hints.postpone(place, self._config.watch.settle_seconds)
         for place in report.racy:
@@ -322,6 +346,7 @@ class Daemon:
         self._not_before = time.monotonic() + self._backoff_seconds
         self._next_scan = 0.0  # whatever was lost on the way is found by comparing everything
         self._engine.board.problem("work", sentence)
+        self._engine.metrics.failures.inc()
 
     def _succeeded(self) -> None:
         if self._backoff_seconds and self._next_scan:
