@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import time
 
 import discord
@@ -21,7 +20,7 @@ from core.config import Config, read_secret
 from core.errors import AppError, ConfigError
 from core.health import Doors, open_doors, tell
 from core.keys import Keys, read_keys
-from core.logs import set_up_logging
+from core.logs import announce, catch_everything, set_up_logging
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +30,7 @@ _CLOSE_SECONDS = 1.5
 def run(config: Config) -> int:
     """Until SIGTERM or SIGINT; returns the exit code."""
     set_up_logging(config.log)
+    catch_everything()
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # we do not speak
     try:
         token = read_secret("DISCORD_TOKEN")
@@ -44,7 +44,7 @@ def run(config: Config) -> int:
         keys = read_keys()
         doors = open_doors(config.bot.metrics, keys, "bot.metrics")
     except AppError as error:
-        sys.stderr.write(f"{error}\n")
+        announce(str(error))
         return error.exit_code
     code, closed = asyncio.run(serve(config, token, endpoints, doors, keys))
     if not closed:  # a model that is being loaded or fetched cannot be interrupted
@@ -72,7 +72,7 @@ async def serve(
         with tell(doors, bot_vitals(config, index, finder.metrics, pulse), keys):
             await stay_connected(desk, lambda: LookalikeClient(desk), token, stop)
     except AppError as error:
-        sys.stderr.write(f"{error}\n")
+        announce(str(error))
         code = error.exit_code
     warming.cancel()
     beating.cancel()

@@ -1,14 +1,13 @@
 """Runs the daemon as a process: signals, logging, exit code."""
 
 import signal
-import sys
 from types import FrameType
 
 from core.config import Config
 from core.errors import AppError
 from core.health import open_doors, tell
 from core.keys import read_keys
-from core.logs import set_up_logging
+from core.logs import announce, catch_everything, set_up_logging
 from daemon.progress import ProgressBar
 from daemon.service import Daemon
 
@@ -20,6 +19,7 @@ class _StoppedEarlyError(Exception):
 def run(config: Config) -> int:
     """Until SIGTERM or SIGINT; returns the exit code."""
     set_up_logging(config.log)
+    catch_everything()
     try:
         keys = read_keys()
         doors = open_doors(config.daemon.metrics, keys, "daemon.metrics")
@@ -38,6 +38,6 @@ def run(config: Config) -> int:
     except _StoppedEarlyError:
         return 0
     except AppError as error:
-        sys.stderr.write(f"{error}\n")
+        announce(str(error))
         return error.exit_code
     return 0

@@ -1,9 +1,9 @@
 """Runs the page and the API as a process: where it listens, signals, logging, exit code."""
 
 import asyncio
+import logging
 import signal
 import socket
-import sys
 from types import FrameType
 
 import uvicorn
@@ -11,7 +11,7 @@ import uvicorn
 from core.config import Config
 from core.keys import Keys, read_keys
 from core.listening import listen, places
-from core.logs import set_up_logging
+from core.logs import announce, catch_everything, set_up_logging
 from web.app import create_app
 
 _LAST_ANSWERS_SECONDS = 3
@@ -20,6 +20,7 @@ _LAST_ANSWERS_SECONDS = 3
 def run(config: Config) -> int:
     """Until SIGTERM or SIGINT; returns the exit code."""
     set_up_logging(config.log)
+    catch_everything()
     keys = read_keys()
     host, port = config.web.host, config.web.port
     listeners = [listen(*place) for place in places(host, port, keys, "web.host")]
@@ -57,6 +58,5 @@ async def _serve(server: uvicorn.Server, listeners: list[socket.socket], host: s
         await asyncio.sleep(0.01)
     if server.started:
         shown = f"[{host}]" if ":" in host else "localhost" if host == "0.0.0.0" else host
-        sys.stderr.write(f"The page is at http://{shown}:{port}/\n")
-        sys.stderr.flush()
+        announce(f"The page is at http://{shown}:{port}/", logging.INFO)
     await serving
