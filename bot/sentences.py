@@ -6,6 +6,7 @@ Neither paths of this machine nor the store's address; those go to the log.
 import logging
 
 from core.bootstrap import NothingIndexed
+from core.durations import time_left
 from core.errors import (
     AppError,
     BusyError,
@@ -90,4 +91,6 @@ def _percent(status: Status) -> str:
     progress = status.progress
     if progress is None or not progress.total:
         return ""
-    return f", {100 * progress.done // progress.total} % of {progress.total:,} files"
+    left = progress.seconds_left
+    said = f", {100 * progress.done // progress.total} % of {progress.total:,} files"
+    return said if left is None else f"{said}, {time_left(left)}"

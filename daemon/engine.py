@@ -27,8 +27,9 @@ from core.files import FileLock
 from core.index import ImageIndex
 from core.records import Place
 from core.state import read_rejections, write_rejections
-from daemon.board import Board, Work
+from daemon.board import Board
 from daemon.counters import EmbeddedTotal
+from daemon.forecast import forecast
 from daemon.holds import Holds
 from daemon.ingest import Ingest
 from daemon.job import Job, Listener
@@ -38,6 +39,7 @@ from daemon.recent import RecentlyDeleted
 from daemon.roots import Roots
 from daemon.scanner import Scanner
 from daemon.sync import SyncReport, SyncService
+from daemon.work import Work
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +162,7 @@ class Engine:
         job = self._job(listener, urgent)
         service = self._service(self.mirrors.serving, self.holds)
         try:
+            self._forecast(service, places, job)
             report = service.sync(places, job, settled=settled, announced=announced)
             self.board.skipped |= report.skipped
             self.refresh()
@@ -180,6 +183,13 @@ class Engine:
             metrics=self.metrics,
             urgent=urgent,
         )
+
+    def _forecast(self, service: SyncService, places: Collection[Place], job: Job) -> None:
+        """How much a first index of several roots will be, before the first of them is done."""
+        later = [root for root in self.config.roots if Place(root, "") in places][1:]
+        rows = service.index.store.roots() if later else {}
+        new = [r for r in later if not rows.get(r) and service.root_problem(r) is None]
+        forecast((Scanner(r, self.config.roots[r], self.candidates) for r in new), job)
 
     def root_problem(self, root: str) -> str | None:
         """Why the root is left alone; None if it is healthy and the model is there."""
@@ -210,7 +220,9 @@ class Engine:
         assert self.mirrors.building is not None
         service = self._service(self.mirrors.building, self._never_holds)
         try:
-            report = service.sync(self.everything, self._job(listener, urgent))
+            job = self._job(listener, urgent)
+            self._forecast(service, self.everything, job)
+            report = service.sync(self.everything, job)
         except (OSError, sqlite3.Error) as error:
             raise _state_error(self.config, error) from error
         finally:
