@@ -19,6 +19,7 @@ from tests.pictures import write
 from tests.project import TOP, Project
 from tests.web.conftest import configured
 
+pytestmark = pytest.mark.timeout(240)  # three processes start, one after the other
 DASHBOARD = TOP / "docs/grafana.json"
 ALERTS = TOP / "docs/alerts.yml"
 TABLE = TOP / "docs/metrics.md"
@@ -51,11 +52,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
 
 
 async def _ask_bot(project: Project, address: str, found: dict[str, float]) -> None:
-    async with FakeDiscord(Judge()) as fake, bot_process(project, fake):
-        async with asyncio.timeout(40):
+    async with FakeDiscord(Judge()) as fake:
+        fake.gateway.heartbeat_seconds = 1
+        async with bot_process(project, fake), asyncio.timeout(120):
             while not await asyncio.to_thread(_is_ready, address):
                 await asyncio.sleep(0.1)
-        found |= await asyncio.to_thread(lambda: series(ask(address, "/metrics").text))
+            found |= await asyncio.to_thread(lambda: series(ask(address, "/metrics").text))
 
 
 def _is_ready(address: str) -> bool:
