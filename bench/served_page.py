@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core.config import Config
-from web.runner import listen, make_server
-from web.security import Keys
+from core.keys import Keys
+from core.listening import listen
+from web.runner import make_server
 
 
 @contextmanager

@@ -72,6 +72,7 @@ class LookalikeClient(discord.Client):
         self._tree = make_tree(self, self._interactions)
         _survive_malformed_events(self)
         self._syncing: asyncio.Task[None] | None = None
+        desk.metrics.latency = lambda: self.latency
         self.was_ready = False
 
     async def setup_hook(self) -> None:
@@ -88,7 +89,16 @@ class LookalikeClient(discord.Client):
     async def on_ready(self) -> None:
         """Again after every session that could not be resumed."""
         self.was_ready = True
+        self._desk.metrics.session_up = True
         logger.info("Ready as %s in %d servers", self.user, len(self.guilds))
+
+    async def on_resumed(self) -> None:
+        """After a session that could be."""
+        self._desk.metrics.session_up = True
+
+    async def on_disconnect(self) -> None:
+        """Whatever follows."""
+        self._desk.metrics.session_up = False
 
     async def on_message(self, message: discord.Message) -> None:
         """A post, a mention, a reply, a direct message."""

@@ -10,10 +10,11 @@ from typing import Any
 from bot.access import REFUSAL, Asker, may_search
 from bot.cooldowns import Cooldowns
 from bot.delivery import PAUSES_SECONDS
+from bot.metrics import Outcome
 from bot.posts import MOST_PICTURES, Posted
 from bot.replies import Reply
 from bot.search import Finder
-from bot.sentences import STOPPING, explain, pause
+from bot.sentences import STOPPING, explain, is_fault, pause
 from bot.settings import Settings
 from bot.text import escape
 from core.config import Config
@@ -42,6 +43,7 @@ class Desk:
         self.owners: Collection[int] = ()
         """Ids of the application's owners, known after the login."""
         self.is_closing = False
+        self.metrics = finder.metrics
         self._at_work: set[asyncio.Task[Any]] = set()
 
     def may(self, asker: Asker) -> bool:
@@ -74,7 +76,18 @@ class Desk:
         except UsageError as error:
             return Reply(escape(str(error)))
         except Exception as error:  # noqa: BLE001 - explain logs it; the asker waits
-            return Reply(explain(error, None))
+            return Reply(explain(error, None), failed=is_fault(error))
+
+    def note(self, reply: Reply, started: float, *, arrived: bool) -> None:
+        """Count an answer that was asked for at `started`, a time.perf_counter()."""
+        outcome: Outcome = "told"
+        if not arrived:
+            outcome = "undelivered"
+        elif reply.page is not None:
+            outcome = "answered"
+        elif reply.failed:
+            outcome = "failed"
+        self.metrics.answered(outcome, started)
 
     @contextmanager
     def work(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from bot.desk import Desk
 from bot.pages import Choice, parse_order
 from bot.posts import files_of, posted
 from bot.replies import Reply
-from bot.sentences import NO_PICTURE, explain
+from bot.sentences import NO_PICTURE, explain, is_fault
 from bot.settings import ServerSettings
 from bot.text import escape
 from core.errors import UsageError
@@ -114,13 +115,14 @@ class Interactions:
         private: bool,
     ) -> None:
         """Within three seconds that there will be an answer; then the answer."""
+        started = time.perf_counter()
         with self._desk.work():
             if not await self._accept(interaction, pictures, private=private):
                 return
             try:
                 reply = await work()
             except Exception as error:  # noqa: BLE001 - explain logs it; the asker waits
-                reply = Reply(explain(error, None))
+                reply = Reply(explain(error, None), failed=is_fault(error))
 
             async def send(reply: Reply) -> None:
                 if reply.page is None:
@@ -130,7 +132,8 @@ class Interactions:
                         view=reply.view(), attachments=reply.files()
                     )
 
-            await deliver(send, reply, self._desk.pauses_seconds)
+            arrived = await deliver(send, reply, self._desk.pauses_seconds)
+            self._desk.note(reply, started, arrived=arrived)
 
     async def _accept(self, interaction: Interaction, pictures: int, *, private: bool) -> bool:
         """The first response: to wait, or a private sentence. There is time for one more try."""

@@ -63,10 +63,13 @@ class Messages:
                 await self._send(message, Reply(pause(wait, time.time())))
             return
         typing = asyncio.create_task(self._type(message.channel, message.channel.id))
-        await self._send(message, await self._desk.search(files, server))
+        started = time.perf_counter()
+        reply = await self._desk.search(files, server)
+        arrived = await self._send(message, reply)
+        self._desk.note(reply, started, arrived=arrived)
         await typing
 
-    async def _send(self, message: discord.Message, reply: Reply) -> None:
+    async def _send(self, message: discord.Message, reply: Reply) -> bool:
         nonce = str(message.id)  # Discord drops a second one: a try that did arrive
 
         async def send(reply: Reply, **reference: Any) -> None:
@@ -85,7 +88,7 @@ class Messages:
                     raise
                 await send(reply)
 
-        await deliver(answer, reply, self._desk.pauses_seconds)
+        return await deliver(answer, reply, self._desk.pauses_seconds)
 
     async def _type(self, channel: discord.abc.Messageable, number: int) -> None:
         """At most one request while Discord still shows the last."""

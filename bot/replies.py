@@ -73,6 +73,8 @@ class Reply:
 
     text: str | None = None
     page: Page | None = None
+    failed: bool = False
+    """The sentence is an apology: whoever runs the bot should look into its log."""
 
     def view(self) -> ui.LayoutView:
         """Of the page. In a running loop it comes stopped: the client must not keep it, since

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import time
 
 import discord
@@ -13,12 +12,15 @@ from bot.client import LookalikeClient
 from bot.cooldowns import Cooldowns
 from bot.desk import Desk
 from bot.endpoints import Endpoints, read_endpoints
+from bot.health import beat, bot_pulse, bot_vitals
 from bot.search import Finder
 from bot.session import stay_connected
 from core.aio import AsyncIndex
 from core.config import Config, read_secret
 from core.errors import AppError, ConfigError
-from core.logs import set_up_logging
+from core.health import Doors, open_doors, tell
+from core.keys import Keys, read_keys
+from core.logs import announce, catch_everything, set_up_logging
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ _CLOSE_SECONDS = 1.5
 def run(config: Config) -> int:
     """Until SIGTERM or SIGINT; returns the exit code."""
     set_up_logging(config.log)
+    catch_everything()
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # we do not speak
     try:
         token = read_secret("DISCORD_TOKEN")
@@ -38,17 +41,21 @@ def run(config: Config) -> int:
             )
         endpoints = read_endpoints()
         endpoints.use()
+        keys = read_keys()
+        doors = open_doors(config.bot.metrics, keys, "bot.metrics")
     except AppError as error:
-        sys.stderr.write(f"{error}\n")
+        announce(str(error))
         return error.exit_code
-    code, closed = asyncio.run(serve(config, token, endpoints))
+    code, closed = asyncio.run(serve(config, token, endpoints, doors, keys))
     if not closed:  # a model that is being loaded or fetched cannot be interrupted
         logging.shutdown()
         os._exit(code)
     return code
 
 
-async def serve(config: Config, token: str, endpoints: Endpoints) -> tuple[int, bool]:
+async def serve(
+    config: Config, token: str, endpoints: Endpoints, doors: Doors, keys: Keys
+) -> tuple[int, bool]:
     """Until a signal: the exit code, and whether every thread has come to its end."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,12 +66,16 @@ async def serve(config: Config, token: str, endpoints: Endpoints) -> tuple[int, 
     finder = Finder(config, index, endpoints)
     desk = Desk(config, finder, Cooldowns(time.monotonic))
     warming = asyncio.create_task(_warm(index))
+    pulse = bot_pulse()
+    beating = asyncio.create_task(beat(pulse))
     try:
-        await stay_connected(desk, lambda: LookalikeClient(desk), token, stop)
+        with tell(doors, bot_vitals(config, index, finder.metrics, pulse), keys):
+            await stay_connected(desk, lambda: LookalikeClient(desk), token, stop)
     except AppError as error:
-        sys.stderr.write(f"{error}\n")
+        announce(str(error))
         code = error.exit_code
     warming.cancel()
+    beating.cancel()
     await finder.close()
     closing = asyncio.ensure_future(index.close())
     done, _ = await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)

@@ -8,10 +8,11 @@ from pathlib import Path
 from bot.answers import Answers, Found
 from bot.download import Downloads
 from bot.endpoints import Endpoints
+from bot.metrics import Metrics
 from bot.pages import Like, More
 from bot.posts import Posted
 from bot.replies import Page, Reply, Shown
-from bot.sentences import NO_PICTURE, TOO_OLD, explain, freshness, nothing_there
+from bot.sentences import NO_PICTURE, TOO_OLD, explain, freshness, is_fault, nothing_there
 from bot.text import escape
 from core.aio import AsyncIndex
 from core.bootstrap import is_preview
@@ -34,6 +35,7 @@ class Finder:
     def __init__(self, config: Config, index: AsyncIndex, endpoints: Endpoints) -> None:
         self._config = config
         self._index = index
+        self.metrics = Metrics()
         self._daemon_state: Path = config.state / "daemon"
         self._downloads = Downloads(endpoints, config.images.max_megabytes)
         self._answers = Answers(config.state / "bot" / "answers")
@@ -68,7 +70,7 @@ class Finder:
             shown = await self._with_thumbnails(answer.matches[:count])
             return await self._page(found, first, shown, key, 0, count)
         except AppError as error:
-            return Reply(explain(error, await self._status()))
+            return Reply(explain(error, await self._status()), failed=is_fault(error))
 
     async def order(self, order: More | Like) -> Reply:
         """What a button or a choice asks for."""
@@ -77,7 +79,7 @@ class Finder:
                 return await self._like(order)
             return await self._more(order)
         except AppError as error:
-            return Reply(explain(error, await self._status()))
+            return Reply(explain(error, await self._status()), failed=is_fault(error))
 
     async def close(self) -> None:
         """Idempotent."""
@@ -104,7 +106,9 @@ class Finder:
         self._downloads.check(file)
         async with self._turn:
             data = await self._downloads.read(file)
-            return await self._index.search(data, _MOST_KEPT, under)
+            answer = await self._index.search(data, _MOST_KEPT, under)
+        self.metrics.parts.observe(answer.timings_ms)
+        return answer
 
     async def _nothing(self, found: list[Found], under: Place | None) -> str:
         problems = [
@@ -120,6 +124,7 @@ class Finder:
         record = await self._index.find(order.id)
         # One for the picture itself, which comes first; one to see whether there are more.
         answer = await self._index.similar(order.id, min(end + 2, MOST_MATCHES))
+        self.metrics.parts.observe(answer.timings_ms)
         matches = [match for match in answer.matches if match.digest != record.digest]
         shown = await self._with_thumbnails(matches[order.offset : end])
         more = Like(order.id, end, order.count) if len(matches) > end else None

@@ -6,6 +6,7 @@ Neither paths of this machine nor the store's address; those go to the log.
 import logging
 
 from core.bootstrap import NothingIndexed
+from core.durations import time_left
 from core.errors import (
     AppError,
     BusyError,
@@ -50,6 +51,11 @@ def explain(error: Exception, status: Status | None) -> str:
     return APOLOGY
 
 
+def is_fault(error: Exception) -> bool:
+    """Whether it is for whoever runs the bot, rather than for the asker, to do something."""
+    return not isinstance(error, NothingIndexed | ImageError | UsageError | NotIndexed | BusyError)
+
+
 def nothing_there(status: Status | None, folder: str | None) -> str:
     """There is an index, and nothing in it to compare with."""
     if folder is not None:
@@ -85,4 +91,6 @@ def _percent(status: Status) -> str:
     progress = status.progress
     if progress is None or not progress.total:
         return ""
-    return f", {100 * progress.done // progress.total} % of {progress.total:,} files"
+    left = progress.seconds_left
+    said = f", {100 * progress.done // progress.total} % of {progress.total:,} files"
+    return said if left is None else f"{said}, {time_left(left)}"

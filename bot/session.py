@@ -44,7 +44,11 @@ async def stay_connected(
     while not stop.is_set():
         client = make_client()
         started = time.monotonic()
-        await _one_session(desk, client, token, stop)
+        desk.metrics.sessions.inc()
+        try:
+            await _one_session(desk, client, token, stop)
+        finally:
+            desk.metrics.session_up = False
         if client.was_ready and time.monotonic() - started > _GOOD_SECONDS:
             pause = _FIRST_PAUSE_SECONDS
         if not stop.is_set():

@@ -157,7 +157,9 @@ def main() -> None:
     try:
         app()
     except AppError as error:
-        sys.stderr.write(f"{error}\n")
+        from core.logs import announce
+
+        announce(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)

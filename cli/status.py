@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cli.output import print_json
 from core.config import load_config
+from core.durations import how_far
 from core.standing import current_status
 from core.state import read_rejections
 
@@ -25,11 +26,7 @@ def status(config_file: Path, *, as_json: bool) -> int:
         return 0
     lines = [f"{known.state}: {known.indexed} pictures indexed"]
     if known.progress:
-        left = known.progress.seconds_left
-        lines.append(
-            f"  {known.progress.done} of {known.progress.total} files, "
-            f"{known.progress.per_second:.1f}/s{f', {left:.0f} s left' if left else ''}"
-        )
+        lines.append(f"  {how_far(known.progress)} ({known.progress.done:,} done)")
     lines += [f"  {name}: {root.state}, {root.indexed}" for name, root in known.roots.items()]
     lines += [
         f"model: {known.model or 'none yet'}",

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from core.config import load_config
+from core.logs import announce, set_up_logging
 
 STOP_SECONDS = 10
 _LOOK_SECONDS = 0.1
@@ -19,7 +20,8 @@ _PR_SET_PDEATHSIG = 1
 
 def up(config_file: Path, environ: Mapping[str, str] = os.environ) -> int:
     """The exit code: 0 when asked to stop, else that of the part that ended first."""
-    load_config(config_file)  # what is wrong with it is said once, not by every part
+    # What is wrong with it is said once, not by every part.
+    set_up_logging(load_config(config_file).log)
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -45,7 +47,7 @@ def up(config_file: Path, environ: Mapping[str, str] = os.environ) -> int:
                 part, code = next(
                     ((p, c) for p, c in ended.items() if c), next(iter(ended.items()))
                 )
-                sys.stderr.write(f"The {part} ended with {_told(code)}; stopping everything.\n")
+                announce(f"The {part} ended with {_told(code)}; stopping everything.")
                 break
             time.sleep(_LOOK_SECONDS)
     finally:

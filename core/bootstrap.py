@@ -10,6 +10,7 @@ from core.errors import AppError
 from core.files import FileLock
 from core.images import Limits
 from core.index import ImageIndex
+from core.steps import Around, unwatched
 from core.stores import Database
 
 SECOND_DAEMON = (
@@ -45,10 +46,10 @@ def writer_locks(config: Config) -> list[FileLock]:
     return [FileLock(config.store_path / "daemon.lock", SECOND_DAEMON)]
 
 
-def open_decoder(config: Config, *, workers: int) -> Decoder:
+def open_decoder(config: Config, *, workers: int, around: Around = unwatched) -> Decoder:
     """Decoding in processes apart; `workers` pictures at a time."""
     limits = Limits(config.images.max_megapixels, config.images.max_megabytes)
-    return DecoderPool(limits, workers=workers)
+    return DecoderPool(limits, workers=workers, around=around)
 
 
 def decoder_version(config: Config) -> str:

@@ -65,6 +65,17 @@ class Web(_Section):
     originals: bool = False
 
 
+Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[\w.\-]+):\d{1,5}$")]
+"""host:port."""
+
+
+class Daemon(_Section):
+    """The daemon's own matters."""
+
+    metrics: Address | None = None
+    """Where it answers /healthz, /readyz and /metrics."""
+
+
 class Bot(_Section):
     """Where and for whom the Discord bot answers."""
 
@@ -72,6 +83,8 @@ class Bot(_Section):
     results: int = Field(default=5, ge=1, le=10)
     guilds: tuple[int, ...] = ()
     users: tuple[int, ...] = ()
+    metrics: Address | None = None
+    """Where it answers /healthz, /readyz and /metrics."""
 
 
 class Log(_Section):
@@ -91,6 +104,7 @@ class Config(_Section):
     store: str = Field(default="lancedb:./var/index", pattern=r"^(lancedb:.|weaviates?://)")
     state: Path = Path("./var/state")
     watch: Watch = Watch()
+    daemon: Daemon = Daemon()
     web: Web = Web()
     bot: Bot = Bot()
     log: Log = Log()

@@ -17,6 +17,7 @@ from core.decode_process import COMMAND, Crash, WorkerProcess
 from core.errors import AppError, DecoderError, ImageError
 from core.images import Limits, check_length, open_upright, thumbnail
 from core.preprocess import Preprocessing
+from core.steps import Around, unwatched
 
 _MAX_THUMBNAIL_BYTES = 1_000_000
 _JPEG_MAGIC = b"\xff\xd8\xff"
@@ -80,8 +81,10 @@ class DecoderPool:
         max_memory_bytes: int = 4 << 30,
         *,
         command: Sequence[str] = COMMAND,
+        around: Around = unwatched,
     ) -> None:
         """`command` starts a worker; tests put a misbehaving one in its place."""
+        self._around = around
         self._limits = limits
         self._most = workers
         self._timeout_seconds = timeout_seconds
@@ -116,12 +119,13 @@ class DecoderPool:
         pixel_bytes = preprocessing.size**2 * 3
         try:
             worker.greet()
-            header, payload = worker.ask(
-                {"preprocessing": str(preprocessing), "box": box},
-                data,
-                max_bytes=pixel_bytes + _MAX_THUMBNAIL_BYTES,
-                timeout_seconds=self._timeout_seconds,
-            )
+            with self._around("decode", 1):  # without the wait for a worker
+                header, payload = worker.ask(
+                    {"preprocessing": str(preprocessing), "box": box},
+                    data,
+                    max_bytes=pixel_bytes + _MAX_THUMBNAIL_BYTES,
+                    timeout_seconds=self._timeout_seconds,
+                )
             return _checked(header, payload, preprocessing, self._limits)
         except ValueError:
             worker.end()

@@ -13,6 +13,7 @@ from core.decoder import Decoder
 from core.embedders import Embedder
 from core.errors import NotIndexed, UsageError
 from core.records import Hit, ImageId, ImageRecord, IndexedStamp, Match, Place, Vector
+from core.steps import Around, unwatched
 from core.stores import VectorStore
 
 MOST_MATCHES = 100
@@ -51,6 +52,8 @@ class ImageIndex:
         store: VectorStore,
         decoder: Decoder,
         roots: Sequence[str],
+        *,
+        around: Around = unwatched,
     ) -> None:
         """`name` is the embedder's; `load` is called once, when a picture must be embedded.
         Searches see rows of `roots` only."""
@@ -58,6 +61,7 @@ class ImageIndex:
         self.store = store
         self._load = load
         self._decoder = decoder
+        self._around = around
         self._scope = [Place(root, "") for root in roots]
         self._embedder: Embedder | None = None
 
@@ -70,11 +74,13 @@ class ImageIndex:
 
     def add(self, records: Sequence[ImageRecord]) -> None:
         """Write rows; idempotent."""
-        self.store.upsert(records)
+        with self._around("write", len(records)):
+            self.store.upsert(records)
 
     def remove(self, places: Collection[Place]) -> None:
         """Delete rows; idempotent."""
-        self.store.delete([place.id for place in places])
+        with self._around("delete", len(places)):
+            self.store.delete([place.id for place in places])
 
     def stamps(self, under: Sequence[Place] | None = None) -> Mapping[Place, IndexedStamp]:
         """What is indexed, of every root, at and below `under`."""
@@ -82,7 +88,8 @@ class ImageIndex:
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, height, width, 3) prepared pixels -> (n, dim) unit vectors."""
-        return self.embedder.embed(pixels)
+        with self._around("embed", len(pixels)):
+            return self.embedder.embed(pixels)
 
     def search(
         self,

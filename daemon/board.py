@@ -4,13 +4,10 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.state import (
-    Progress,
     RootStatus,
     State,
     Status,
@@ -19,33 +16,12 @@ from core.state import (
     worst,
     write_status,
 )
+from daemon.work import Work
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5
 COUNTS_SECONDS = 1
-RATE_WINDOW_SECONDS = 30
-
-
-@dataclass
-class Work:
-    """How far the current sync is; counts files."""
-
-    total: int = 0
-    done: int = 0
-    samples: deque[tuple[float, int]] = field(default_factory=deque)
-
-    def progress(self, now: float) -> Progress | None:
-        """None while there is nothing worth a bar."""
-        if not self.total:
-            return None
-        self.samples.append((now, self.done))
-        while now - self.samples[0][0] > RATE_WINDOW_SECONDS and len(self.samples) > 2:
-            self.samples.popleft()
-        seconds, files = now - self.samples[0][0], self.done - self.samples[0][1]
-        rate = files / seconds if seconds > 0 else 0.0
-        left = (self.total - self.done) / rate if rate > 0 else None
-        return Progress(self.done, self.total, round(rate, 1), left and round(left, 1))
 
 
 class Board:
@@ -73,6 +49,7 @@ class Board:
         self.held = 0
         self.embedded_total = 0
         self.last_scan_seconds: float | None = None
+        self.scan_duration_seconds = 0.0
         self.drift: int | None = None
         self._before = read_status(folder)
         self.work = Work()
@@ -113,8 +90,9 @@ class Board:
         """A count has changed; written within a second."""
         self._wake(urgent=False)
 
-    def scanned(self, drift: int) -> None:
+    def scanned(self, drift: int, duration_seconds: float) -> None:
         """A complete scan has ended, and met so many changes that no event had told of."""
+        self.scan_duration_seconds = duration_seconds
         self.last_scan_seconds, self.drift = time.time(), drift
         self._wake(urgent=False)
 

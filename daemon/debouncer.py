@@ -2,7 +2,8 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from itertools import chain
 
 from core.records import Place
 
@@ -28,6 +29,8 @@ class Debouncer:
         self._heap: list[tuple[float, Place]] = []
         """One live item a place, at `_Entry.queued`, never later than its `not_before`: a hint for
         a place that waits already (a file being written gives thousands) touches no heap."""
+        self._out: dict[Place, float] = {}
+        """Handed out and not done yet, each with the time of its first hint."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -60,6 +63,7 @@ class Debouncer:
         if entry is None:
             self._entries[place] = entry = _Entry(now)
             entry.not_before = now + seconds
+        entry.since = min(entry.since, self._out.pop(place, now))
         entry.not_before = min(entry.not_before, now + seconds)
         self._queue(place, entry)
         if len(self._entries) > self._capacity:
@@ -71,12 +75,24 @@ class Debouncer:
         A folder stands for the due places below it. What is not due below it keeps its time: it
         may still be being written.
         """
-        ready: dict[Place, None] = {}
+        ready: dict[Place, float] = {}
         while (soonest := self.next_due()) is not None and soonest <= now:
             place = heapq.heappop(self._heap)[1]
-            del self._entries[place]
-            ready[place] = None
-        return [place for place in ready if not any(up in ready for up in _above(place))]
+            ready[place] = self._entries.pop(place).since
+        due = [place for place in ready if not any(up in ready for up in _above(place))]
+        if due:
+            oldest = min(ready.values())  # of all: nobody asks which of them it was
+            self._out |= {place: min(oldest, self._out.get(place, oldest)) for place in due}
+        return due
+
+    def done(self, places: Container[Place]) -> None:
+        """What was handed out of these has been dealt with."""
+        self._out = {place: since for place, since in self._out.items() if place not in places}
+
+    def oldest(self) -> float | None:
+        """When that was hinted which waits longest to be dealt with; None: nothing waits."""
+        waiting = (entry.since for entry in self._entries.values())
+        return min(chain(waiting, self._out.values()), default=None)
 
     def next_due(self) -> float | None:
         """When `due` will next have something to return; None: nothing waits."""
@@ -134,6 +150,7 @@ class Debouncer:
                 self._entries[into] = merged = entry
                 continue
             merged.first = min(merged.first, entry.first)
+            merged.since = min(merged.since, entry.since)
             latest = max(merged.not_before, entry.not_before)
             merged.not_before = min(latest, merged.first + self._max_wait_seconds)
 
@@ -141,10 +158,12 @@ class Debouncer:
 class _Entry:
     """When the place was hinted first, may be looked at, and is next met in the heap."""
 
-    __slots__ = ("first", "not_before", "queued")
+    __slots__ = ("first", "not_before", "queued", "since")
 
     def __init__(self, now: float) -> None:
         self.first = now
+        self.since = now
+        """As `first`, but kept when a look has failed and the place is put off."""
         self.not_before = now
         self.queued = float("inf")
 

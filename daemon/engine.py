@@ -27,17 +27,20 @@ from core.files import FileLock
 from core.index import ImageIndex
 from core.records import Place
 from core.state import read_rejections, write_rejections
-from daemon.board import Board, Work
+from daemon.board import Board
 from daemon.counters import EmbeddedTotal
+from daemon.forecast import forecast
 from daemon.holds import Holds
 from daemon.ingest import Ingest
 from daemon.job import Job, Listener
+from daemon.metrics import Metrics
 from daemon.mirrors import Mirrors, switch_blocker
 from daemon.recent import RecentlyDeleted
 from daemon.roots import Roots
 from daemon.scanner import Scanner
 from daemon.sync import SyncReport, SyncService
 from daemon.tally import Tally
+from daemon.work import Work
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Engine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.stop = threading.Event()
+        self.metrics = Metrics()
         folder = config.state / "daemon"
         self._locks = [FileLock(folder / "lock", SECOND_DAEMON), *writer_locks(config)]
         try:
@@ -66,7 +70,7 @@ class Engine:
         folder = config.state / "daemon"
         self._database = open_database(config, writable=True)
         self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
-        self._decoder = open_decoder(config, workers=self._workers)
+        self._decoder = open_decoder(config, workers=self._workers, around=self.metrics.around)
         self.candidates = Candidates(config.ignore)
         self.roots = Roots(config.roots, folder / "roots.json", marker=config.watch.marker)
         self.holds = Holds(folder / "held.json", config.watch.hold_deletions_above)
@@ -158,6 +162,7 @@ class Engine:
         job = self._job(listener, urgent)
         service = self._service(self.mirrors.serving, self.holds)
         try:
+            self._forecast(service, places, job)
             report = service.sync(places, job, settled=settled, announced=announced)
             self.board.skipped |= report.skipped
             self.refresh()
@@ -175,8 +180,16 @@ class Engine:
             self.stop,
             listener=listener,
             count=self._tally.count,
+            metrics=self.metrics,
             urgent=urgent,
         )
+
+    def _forecast(self, service: SyncService, places: Collection[Place], job: Job) -> None:
+        """How much a first index of several roots will be, before the first of them is done."""
+        later = [root for root in self.config.roots if Place(root, "") in places][1:]
+        rows = service.index.store.roots() if later else {}
+        new = [r for r in later if not rows.get(r) and service.root_problem(r) is None]
+        forecast((Scanner(r, self.config.roots[r], self.candidates) for r in new), job)
 
     def root_problem(self, root: str) -> str | None:
         """Why the root is left alone; None if it is healthy and the model is there."""
@@ -186,7 +199,8 @@ class Engine:
 
     def sync_to_the_end(self, places: Collection[Place], listener: Listener) -> SyncReport:
         """As a person asks for it: also waits for files that are just being written."""
-        deadline = time.monotonic() + LONGEST_SETTLE_SECONDS
+        started = time.monotonic()
+        deadline = started + LONGEST_SETTLE_SECONDS
         report = self.sync(places, settled=False, listener=listener, urgent=list)
         while report.again and time.monotonic() < deadline and not self.stop.is_set():
             self.stop.wait(min(1.0, self.config.watch.settle_seconds / 4))
@@ -197,7 +211,7 @@ class Engine:
             for count in ("written", "embedded", "deleted", "unchanged"):
                 setattr(report, count, getattr(report, count) + getattr(later, count))
         if set(self.everything) <= set(places) and not report.stopped:
-            self.board.scanned(report.drift)
+            self.board.scanned(report.drift, time.monotonic() - started)
         return report
 
     def build(self, listener: Listener | None, urgent: Urgent) -> bool:
@@ -206,7 +220,9 @@ class Engine:
         assert self.mirrors.building is not None
         service = self._service(self.mirrors.building, self._never_holds)
         try:
-            report = service.sync(self.everything, self._job(listener, urgent))
+            job = self._job(listener, urgent)
+            self._forecast(service, self.everything, job)
+            report = service.sync(self.everything, job)
         except (OSError, sqlite3.Error) as error:
             raise _state_error(self.config, error) from error
         finally:
@@ -240,6 +256,7 @@ class Engine:
                 self._database.vectors(embedder.name, embedder.dim),
                 self._decoder,
                 list(self.config.roots),
+                around=self.metrics.around,
             )
             ingest = Ingest(
                 index,

@@ -2,10 +2,12 @@
 
 import threading
 import time
+from collections.abc import Collection
 
 from core.paths import path_text
 from core.records import Place
 from daemon.debouncer import Debouncer
+from daemon.plan import Scope
 from daemon.watcher import Trouble
 
 
@@ -59,6 +61,18 @@ class Hints:
         with self._changed:
             alarmed, self._alarmed = self._alarmed, False
             return alarmed
+
+    def done(self, places: Collection[Place]) -> None:
+        """What is at and below these has been dealt with."""
+        with self._changed:
+            self._debouncer.done(Scope(places))
+
+    @property
+    def lag_seconds(self) -> float:
+        """Age of the oldest hint that has not been dealt with."""
+        with self._changed:
+            oldest = self._debouncer.oldest()
+        return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
 
     @property
     def pending(self) -> int:

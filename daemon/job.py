@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from core.records import Place
 from core.state import Progress
-from daemon.board import Board, Work
+from daemon.board import Board
 from daemon.counters import EmbeddedTotal
+from daemon.metrics import Metrics
 from daemon.plan import Scope
+from daemon.work import Work
 
 Listener = Callable[[Progress], None]
 SHOW_SECONDS = 0.2
@@ -25,6 +27,7 @@ class Job:
         *,
         listener: Listener | None = None,
         count: Callable[[], None],
+        metrics: Metrics,
         urgent: Callable[[], list[Place]] | None = None,
     ) -> None:
         """`count` is called while rows are being written. `urgent` deals with what cannot wait and
@@ -35,6 +38,7 @@ class Job:
         self._listener = listener
         self._urgent = urgent
         self._count = count
+        self._metrics = metrics
         self._work = Work()
         if urgent:
             board.work = self._work
@@ -49,16 +53,22 @@ class Job:
         """An urgent sync has dealt with it meanwhile."""
         return place in self._overtaken
 
-    def planned(self, files: int) -> None:
+    def expect(self, root: str, files: int) -> None:
+        """About so many files will be planned for a root whose turn comes later."""
+        self._work.expect(root, files)
+        self._board.moved()
+
+    def planned(self, root: str, files: int) -> None:
         """So many more files."""
-        self._work.total += files
+        self._work.planned(root, files)
         self._board.moved()
 
     def finished(self, files: int) -> None:
         """So many of them are done."""
-        self._work.done += files
-        self._board.moved()
         now = time.monotonic()
+        self._work.finished(files, now)
+        self._metrics.files.inc(files)
+        self._board.moved()
         last = self._work.done >= self._work.total
         if self._listener and (last or now - self._shown >= SHOW_SECONDS):
             self._shown = now

@@ -14,6 +14,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from core.durations import how_far, rate, time_left
 from core.state import Progress as Known
 
 logger = logging.getLogger(__name__)
@@ -44,12 +45,12 @@ class ProgressBar:
         if self._task is None:
             self._task = self._bar.add_task("Indexing", total=progress.total, speed="")
             self._bar.start()
-        left = f", {progress.seconds_left:.0f} s left" if progress.seconds_left else ""
+        left = progress.seconds_left
         self._bar.update(
             self._task,
             completed=progress.done,
             total=progress.total,
-            speed=f"{progress.per_second:.0f}/s{left}",
+            speed="" if left is None else f"{rate(progress.per_second)}, {time_left(left)}",
         )
         if progress.done >= progress.total:
             self.close()
@@ -84,11 +85,4 @@ class LogProgress:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + LOG_SECONDS
-            left = progress.seconds_left
-            logger.info(
-                "%d of %d files, %.1f a second%s",
-                progress.done,
-                progress.total,
-                progress.per_second,
-                f", {left:.0f} s left" if left else "",
-            )
+            logger.info("Indexing: %s", how_far(progress))

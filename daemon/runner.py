@@ -1,12 +1,13 @@
 """Runs the daemon as a process: signals, logging, exit code."""
 
 import signal
-import sys
 from types import FrameType
 
 from core.config import Config
 from core.errors import AppError
-from core.logs import set_up_logging
+from core.health import open_doors, tell
+from core.keys import read_keys
+from core.logs import announce, catch_everything, set_up_logging
 from daemon.progress import ProgressBar
 from daemon.service import Daemon
 
@@ -18,7 +19,10 @@ class _StoppedEarlyError(Exception):
 def run(config: Config) -> int:
     """Until SIGTERM or SIGINT; returns the exit code."""
     set_up_logging(config.log)
+    catch_everything()
     try:
+        keys = read_keys()
+        doors = open_doors(config.daemon.metrics, keys, "daemon.metrics")
         with ProgressBar() as bar:
             daemon = Daemon(config, listener=bar if bar.visible else None)
 
@@ -29,10 +33,11 @@ def run(config: Config) -> int:
 
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, stop)
-            daemon.run()
+            with tell(doors, daemon.vitals(), keys):
+                daemon.run()
     except _StoppedEarlyError:
         return 0
     except AppError as error:
-        sys.stderr.write(f"{error}\n")
+        announce(str(error))
         return error.exit_code
     return 0

@@ -8,12 +8,15 @@ from collections.abc import Callable, Collection
 
 from core.config import Config
 from core.errors import AppError, ConfigError
+from core.health import Vitals
+from core.pulse import Pulse
 from core.reader import COARSEST_TICK_SECONDS
 from core.records import Place
 from daemon.caretaker import Caretaker
 from daemon.commands import carry_out
 from daemon.control import ControlServer, Request
 from daemon.engine import Engine, Urgent
+from daemon.health import daemon_vitals
 from daemon.hints import Hints
 from daemon.job import Listener
 from daemon.opening import open_patiently
@@ -31,6 +34,10 @@ ARM_SECONDS = 60
 """A tree whose folders are not all watched by then is scanned while the rest is being armed; the
 watcher asks for another look at every folder that it arms later."""
 STOP_SECONDS = 5
+SILENT_SECONDS = 300
+"""A loop that turns is never silent for so long: no file and no answer of a store takes as much."""
+LONGEST_STEP_SECONDS = 3600
+"""But fetching a model or compacting a large index may."""
 
 
 class Daemon:
@@ -61,6 +68,17 @@ class Daemon:
         self._failed: dict[Place, str] = {}
         self._dealt_with: list[Place] = []
         self._engine.reported = self._digest
+        self._pulse = Pulse(SILENT_SECONDS)
+        self._engine.metrics.watch(
+            self._engine.board, lambda: self._hints.lag_seconds, lambda: self._pulse.age_seconds
+        )
+
+    def vitals(self) -> Vitals:
+        """For whoever watches over processes."""
+        engine = self._engine
+        return daemon_vitals(
+            self._config, engine.board, engine.metrics, self._pulse, lambda: self.started
+        )
 
     def stop(self) -> None:
         """From any thread or signal handler: end soon, whatever is under way."""
@@ -75,7 +93,8 @@ class Daemon:
         engine = self._engine
         try:
             self._control.start()
-            open_patiently(engine, self._refuse)
+            with self._pulse.allowing(LONGEST_STEP_SECONDS):
+                open_patiently(engine, self._refuse)
             if engine.stop.is_set():
                 return
             self._caretaker.start(ARM_SECONDS)
@@ -106,7 +125,8 @@ class Daemon:
                 self._pace.built(complete=self._engine.build(self._listener, self._between))
             elif self._pace.upkeep_due and not self._hints.pending:
                 self._pace.upkeep_begins()
-                self._engine.maintain()
+                with self._pulse.allowing(LONGEST_STEP_SECONDS):
+                    self._engine.maintain()
             else:
                 self._hints.wait(MOUNTS_SECONDS)
             if self._pace.recovered():
@@ -123,6 +143,7 @@ class Daemon:
 
     def _look_after(self) -> None:
         """Once a second, and at once when events may have been lost."""
+        self._pulse.beat()
         now, alarmed = time.monotonic(), self._caretaker.alarmed()
         if now < self._next_look and not alarmed:
             return
@@ -154,10 +175,11 @@ class Daemon:
         )
         if report.stopped:
             return
-        engine.board.scanned(report.drift)
+        seconds = time.monotonic() - started
+        engine.board.scanned(report.drift, seconds)
         logger.info(
             "Scanned everything in %.1f s: %d differences (drift %d), %d written, %d deleted",
-            time.monotonic() - started,
+            seconds,
             report.found,
             report.drift,
             report.written,
@@ -207,8 +229,10 @@ class Daemon:
 
     def _digest(self, asked: Collection[Place], report: SyncReport) -> None:
         """Whoever asked for a sync, this is what follows from it."""
-        if not report.stopped and not report.suspended:
-            self._dealt_with += asked
+        if not report.stopped:
+            self._hints.done(asked)
+            if not report.suspended:
+                self._dealt_with += asked
         for place in report.again:
             self._hints.postpone(place, self._config.watch.settle_seconds)
         for place in report.racy:
@@ -237,6 +261,7 @@ class Daemon:
     def _try_later(self, sentence: str) -> None:
         self._pace.failed()
         self._engine.board.problem("work", sentence)
+        self._engine.metrics.failures.inc()
 
     def _refuse(self, error: AppError) -> None:
         while not self._requests.empty():

@@ -30,8 +30,8 @@ PAUSE_SECONDS = 0.25
 class SyncMonitor(Monitor, Protocol):
     """Also hears how much there is to do."""
 
-    def planned(self, files: int) -> None:
-        """So many files will be dealt with."""
+    def planned(self, root: str, files: int) -> None:
+        """So many files of the root will be dealt with."""
         ...
 
 
@@ -131,7 +131,7 @@ class SyncService:
         ingest = [item for item in plan.ingest if not monitor.superseded(item[0])]
         gone = [place for place in plan.absent if not monitor.superseded(place)]
         work = self._settled(ingest, set(places) if settled else set(), report)
-        monitor.planned(len(work))
+        monitor.planned(root, len(work))
         report.drift += self._drift(work, gone, stamps, Scope(announced()))
         outcome = self._ingest.run(work, monitor, stamps, self._deletions.held_digests)
         # What a later sync has dealt with meanwhile is its business: our findings are older.

@@ -32,7 +32,7 @@ HOMES = {
     "starlette": "web/",
     "uvicorn": "web/runner.py",
     "jinja2": "web/pages.py",
-    "prometheus_client": "web/metrics.py",
+    "prometheus_client": "core/metrics.py",
     "pillow_heif": "core/images.py",
     "pathspec": "core/candidates.py",
     "pydantic": ("core/config.py", "web/"),

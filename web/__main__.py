@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.config import load_config
 from core.errors import AppError
+from core.logs import announce
 from web.runner import run
 
 
@@ -18,7 +19,7 @@ def main() -> int:
     try:
         return run(load_config(parser.parse_args().config))
     except AppError as error:
-        sys.stderr.write(f"{error}\n")
+        announce(str(error))
         return error.exit_code
 
 

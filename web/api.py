@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from core.answers import answer_document
+from core.metrics import CONTENT_TYPE
 from core.originals import read_original
 from core.records import ImageId
 from web.desk import Desk
 from web.errors import RequestError
-from web.metrics import CONTENT_TYPE
 from web.shapes import Health, Matches, Problem, Rejected, Standing
 from web.terms import Terms, without_null
 

@@ -15,11 +15,12 @@ from starlette.exceptions import HTTPException
 
 from core.config import Config
 from core.errors import AppError, UsageError
+from core.keys import Keys
 from web import api, pages
 from web.desk import open_desk
 from web.errors import RequestError, headers_of, sentence_of, status_of
 from web.limits import DrainBody
-from web.security import Guard, Keys
+from web.security import Guard
 from web.terms import sentences, without_null
 
 logger = logging.getLogger(__name__)

@@ -54,18 +54,22 @@ class Desk:
                 answer = await self.index.search(
                     form.image, terms.k, terms.place, terms.max_distance, terms.part
                 )
+            self.metrics.parts.observe(answer.timings_ms)
             return answer, terms
 
     async def similar(self, request: Request, image_id: ImageId, terms: Terms) -> Answer:
         """To an indexed picture, or to a part of it."""
         with self.metrics.search():
             self._count(request)
-            part = terms.part
-            if part is None:
-                return await self.index.similar(image_id, terms.k, terms.place, terms.max_distance)
-            record = await self.index.find(image_id)
-            data = await asyncio.to_thread(read_original, self.config, record)
-            return await self.index.search(data, terms.k, terms.place, terms.max_distance, part)
+            asked = terms.k, terms.place, terms.max_distance
+            if terms.part is None:
+                answer = await self.index.similar(image_id, *asked)
+            else:
+                record = await self.index.find(image_id)
+                data = await asyncio.to_thread(read_original, self.config, record)
+                answer = await self.index.search(data, *asked, terms.part)
+            self.metrics.parts.observe(answer.timings_ms)
+            return answer
 
     def _count(self, request: Request) -> None:
         client = request.client.host if request.client else "?"

@@ -15,6 +15,7 @@ from PIL import Image
 
 from core.bootstrap import is_preview
 from core.box import Box
+from core.durations import how_far, time_left
 from core.errors import AppError
 from core.images import thumbnail
 from core.index import Answer
@@ -50,6 +51,8 @@ _templates = Jinja2Templates(
     )
 )
 _templates.env.globals["short_model"] = short_model
+_templates.env.globals["time_left"] = time_left
+_templates.env.globals["how_far"] = how_far
 
 
 @router.get("/")

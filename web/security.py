@@ -1,11 +1,6 @@
 """Who may talk to us at all: hosts, keys, origins; and the headers that every answer carries."""
 
-import base64
-import binascii
-import hashlib
 import re
-import secrets
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +8,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.config import Web
+from core.keys import Keys
 from web.errors import RequestError
 from web.limits import RateLimit
 
@@ -35,38 +31,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What opens the door; where both are None it stands open."""
-
-    password: str | None = None
-    """Of HTTP Basic, with any user."""
-    token: str | None = None
-    """Bearer."""
-
-    def __bool__(self) -> bool:
-        return bool(self.password or self.token)
-
-    def fit(self, authorization: str) -> bool:
-        """Whether an Authorization header opens the door."""
-        scheme, _, given = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            return _equal(given.strip(), self.token)
-        if scheme.lower() == "basic":
-            try:
-                pair = base64.b64decode(given.strip(), validate=True).decode("utf-8")
-            except (binascii.Error, UnicodeDecodeError):
-                return False
-            return _equal(pair.partition(":")[2], self.password)
-        return False
-
-
-def _equal(given: str, key: str | None) -> bool:
-    """In a time that depends on neither; digests, because their lengths are equal."""
-    ours, theirs = (hashlib.sha256((text or "").encode()).digest() for text in (key, given))
-    return secrets.compare_digest(ours, theirs) and bool(key)
 
 
 class Guard:

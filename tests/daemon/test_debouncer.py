@@ -118,6 +118,33 @@ def test_a_flood_that_collapses_again_and_again_is_not_put_off_for_ever() -> Non
     assert FOLDER in debouncer.due(30)
 
 
+def test_the_oldest_hint_waits_until_it_is_dealt_with() -> None:
+    debouncer = Debouncer(1.0)
+    assert debouncer.oldest() is None
+    debouncer.add(A, 5)
+    debouncer.add(A, 5.5)
+    debouncer.add(B, 6)
+    assert debouncer.oldest() == 5
+    assert debouncer.due(6.5) == [A]  # handed out is not done
+    assert debouncer.oldest() == 5
+    debouncer.postpone(A, 7, 60)  # it failed: the wait goes on
+    assert debouncer.oldest() == 5
+    assert debouncer.due(7) == [B]
+    debouncer.done([B])
+    assert debouncer.due(67) == [A]
+    debouncer.done([A])
+    debouncer.postpone(A, 70, 1)  # looked at, and to be looked at again: a wait of its own
+    assert debouncer.oldest() == 70
+
+
+def test_a_collapse_keeps_the_age_of_what_it_merges() -> None:
+    debouncer = Debouncer(1.0, capacity=4)
+    for second in (5, 4, 3, 2, 1):  # the oldest is not the first that is merged
+        debouncer.add(Place("r", f"d/{second}.jpg"), second)
+    assert len(debouncer) < 5
+    assert debouncer.oldest() == 1
+
+
 def test_a_hundred_thousand_hints_are_cheap() -> None:
     debouncer = Debouncer(1.0, capacity=50_000)
     places = [Place("r", f"{number % 500}/{number}.jpg") for number in range(100_000)]

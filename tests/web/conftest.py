@@ -10,9 +10,9 @@ import pytest
 
 from bench.served_page import serve as serve_page
 from core.config import Config, load_config
+from core.keys import Keys
 from tests.pictures import write
 from tests.project import Project
-from web.security import Keys
 
 Serve = Callable[..., str]
 

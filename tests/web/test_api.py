@@ -1,8 +1,10 @@
 """The JSON API on a real index, through a real server."""
 
 import json
+import socket
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from bench.served_page import serve as serve_page
 from core.config import Config
 from core.state import RootStatus, Status, write_status
+from tests.health import series
 from tests.pictures import jpeg, write
 from tests.project import Project
 from tests.web.conftest import Serve, configured, find
@@ -97,6 +100,43 @@ def test_metrics_count_searches(client: httpx.Client, gallery: Project) -> None:
     text = client.get("/metrics").text
     assert count(text) == before + 1
     assert f"lookalike_search_seconds_count {count(text)}" in text
+
+
+def test_metrics_tell_the_parts_of_a_search(client: httpx.Client, gallery: Project) -> None:
+    def told() -> dict[str, float]:
+        found = series(client.get("/metrics").text)
+        return {
+            part: found[f'lookalike_search_part_seconds_count{{part="{part}"}}']
+            for part in ("decode", "embed", "search")
+        } | {"in flight": found["lookalike_searches_in_flight"]}
+
+    before = told()
+    client.post("/api/search", files={"image": jpeg(4711)})
+    new = told()
+    assert new == {name: n + (name != "in flight") for name, n in before.items()}
+    find(client, gallery.dataset / "cats/00.jpg")  # its bytes are indexed: no model was needed
+    assert told() == new | {"search": new["search"] + 1}
+
+
+def test_metrics_count_what_waits_for_its_answer(client: httpx.Client, address: str) -> None:
+    def in_flight() -> float:
+        return series(client.get("/metrics").text)["lookalike_searches_in_flight"]
+
+    host, _, port = address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as slow:
+        slow.sendall(
+            b"POST /api/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+        wait_until(lambda: in_flight() == 1)
+    wait_until(lambda: in_flight() == 0)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
