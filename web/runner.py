@@ -23,8 +23,7 @@ def run(config: Config) -> int:
     """Until SIGTERM or SIGINT; returns the exit code."""
     set_up_logging(config.log)
     keys = Keys(read_secret("LOOKALIKE_WEB_PASSWORD"), read_secret("LOOKALIKE_WEB_TOKEN"))
-    places = _places(config.web, keys)
-    listeners = [listen(*place) for place in places]
+    listeners = [listen(*place) for place in places(config.web, keys)]
     server = make_server(config, keys)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -68,7 +67,7 @@ Place = tuple[int, tuple[str, int]]
 """Address family, and host and port."""
 
 
-def _places(web: Web, keys: Keys) -> list[Place]:
+def places(web: Web, keys: Keys) -> list[Place]:
     """Where to listen; ConfigError unless all of it is loopback, or a key is needed to get in."""
     try:
         found = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)
