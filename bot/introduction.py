@@ -45,7 +45,7 @@ def introduce(
 
 
 async def _ask(token: str, channels: Collection[int]) -> Introduction:
-    async with discord.Client(intents=discord.Intents.none()) as client:
+    async with discord.Client(intents=discord.Intents(guilds=True)) as client:
         await client.login(token)
         about, user = client.application, client.user
         assert about is not None

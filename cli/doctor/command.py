@@ -1,5 +1,6 @@
 """The command: checks, shows, and says by its exit code whether there is a problem."""
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def doctor(config_file: Path, *, as_json: bool) -> int:
     """The exit code: 1 if there is a problem. ConfigError before anything is looked at."""
     config = load_config(config_file)
     Candidates(config.ignore)  # patterns are read late
-    set_up_logging(config.log.model_copy(update={"level": "error"}))
+    set_up_logging(config.log)
+    logging.getLogger().setLevel(logging.ERROR)  # libraries warn of what is told below anyway
     with Report(quiet=as_json) as report:
         facts = Facts(config_file, config, report.doing)
         for name, findings in examine(facts, all_checks(config)):

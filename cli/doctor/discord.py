@@ -9,7 +9,7 @@ from cli.doctor.facts import Facts
 from cli.doctor.findings import Finding, from_error, note, ok, problem
 from cli.doctor.quantities import count
 from core.config import read_secret
-from core.errors import ConfigError
+from core.errors import AppError, ConfigError
 
 _SECONDS = 8
 
@@ -25,7 +25,15 @@ def check(facts: Facts) -> Iterator[Finding]:
         )
         return
     facts.show("Asking Discord", 0, None)
-    bot = introduce(token, read_endpoints(), channels, seconds=_SECONDS)
+    try:
+        bot = introduce(token, read_endpoints(), channels, seconds=_SECONDS)
+    except ConfigError:
+        raise
+    except AppError as error:
+        yield from_error(
+            error, "Look after the network and its proxies; the bot goes on trying by itself."
+        )
+        return
     yield ok(f"Discord knows the bot as {bot.name}, in about {count(bot.servers, 'server')}.")
     if not bot.servers:
         yield note("The bot is in no server.", f"Invite it: {bot.invitation}")

@@ -8,7 +8,7 @@ from core.errors import AppError
 
 Level = Literal["ok", "note", "problem"]
 
-_NEXT_SENTENCE = re.compile(r"\.\s+(?=[A-Z])")
+_ADVICE = re.compile(r"\.\s+(?=[A-Z])|; (?=(?:give|set|choose)\b)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,8 @@ def from_error(error: AppError, do: str) -> Finding:
     """A problem in the error's own words: what is wrong comes first in them, then what to do.
     `do` is for those that say nothing of it."""
     text = " ".join(str(error).split())
-    first, *rest = _NEXT_SENTENCE.split(text, maxsplit=1)
-    return problem(_ended(first), _ended(rest[0].removeprefix("Please ")) if rest else do)
-
-
-def _ended(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:].rstrip(".") + "."
+    first, *rest = _ADVICE.split(text, maxsplit=1)
+    if rest:
+        advice = rest[0].removeprefix("Please ")
+        do = advice[:1].upper() + advice[1:].rstrip(".") + "."
+    return problem(first.rstrip(".") + ".", do)

@@ -19,6 +19,8 @@ from core.records import FileStamp, Place
 
 _DECODING_SECONDS = 2.0
 _EMBEDDING_SECONDS = 3.0
+_FEWEST_PICTURES = 64
+"""A tree of fewer than can be tried in that time is not worth the precision."""
 
 Pixels = NDArray[np.uint8]
 
@@ -27,10 +29,11 @@ def measure(facts: Facts, embedder: Embedder, *, on_cpu: bool) -> Pace:
     """Reads and decodes a sample of the tree, then embeds it, again and again for some seconds."""
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
     facts.show("Measuring how fast pictures are decoded", 0, None)
+    enough = max(_FEWEST_PICTURES, facts.pictures)
     with closing(open_decoder(facts.config, workers=workers)) as decoder:
-        decoded, pictures = _decoding(facts, decoder, embedder.preprocessing, workers)
+        decoded, pictures = _decoding(facts, decoder, embedder.preprocessing, workers, enough)
     facts.show("Measuring how fast the model is", 0, None)
-    embedded = _embedding(facts, embedder, [picture.pixels for picture in pictures])
+    embedded = _embedding(facts, embedder, [picture.pixels for picture in pictures], enough)
     together = embedded
     if decoded is not None:
         # Both need the same cores, unless the model has a device of its own.
@@ -42,7 +45,7 @@ def measure(facts: Facts, embedder: Embedder, *, on_cpu: bool) -> Pace:
 
 
 def _decoding(
-    facts: Facts, decoder: Decoder, preprocessing: Preprocessing, workers: int
+    facts: Facts, decoder: Decoder, preprocessing: Preprocessing, workers: int, enough: int
 ) -> tuple[float | None, list[Picture]]:
     sample = [item for tree in facts.trees.values() for item in tree.sample]
     if not sample:
@@ -66,7 +69,7 @@ def _decoding(
         deadline = started + _DECODING_SECONDS
         pictures: list[Picture] = []
         done = 0
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and done < enough:
             found = [picture for picture in pool.map(one, sample) if picture is not None]
             if not found:
                 break
@@ -76,7 +79,7 @@ def _decoding(
     return (done / seconds if done else None), pictures
 
 
-def _embedding(facts: Facts, embedder: Embedder, some: list[Pixels]) -> float:
+def _embedding(facts: Facts, embedder: Embedder, some: list[Pixels], enough: int) -> float:
     size = embedder.preprocessing.size
     some = some or [np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)]
     count = embedder.batch_size * embedder.streams
@@ -84,7 +87,7 @@ def _embedding(facts: Facts, embedder: Embedder, some: list[Pixels]) -> float:
     embedder.embed(pixels)  # the first time takes longer
     started = time.monotonic()
     done = 0
-    while not done or time.monotonic() - started < _EMBEDDING_SECONDS:
+    while not done or (done < enough and time.monotonic() - started < _EMBEDDING_SECONDS):
         embedder.embed(pixels)
         done += count
         facts.show("Measuring how fast the model is", done, None)

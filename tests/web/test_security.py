@@ -10,7 +10,7 @@ from tests.project import Project
 from tests.web.conftest import Serve
 from web.errors import RequestError
 from web.limits import RateLimit
-from web.runner import _places
+from web.runner import places
 from web.security import Keys
 
 
@@ -133,8 +133,8 @@ def test_the_rate_is_per_client_and_of_any_minute() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_other_machines_are_let_in_only_with_a_key(project: Project, host: str) -> None:
     with pytest.raises(ConfigError, match="LOOKALIKE_WEB_PASSWORD"):
-        _places(Web(host=host, port=0), Keys())
-    assert _places(Web(host=host, port=0), Keys(token="t"))
+        places(Web(host=host, port=0), Keys())
+    assert places(Web(host=host, port=0), Keys(token="t"))
     project.configure(web={"host": host, "port": 0})
     if host == "0.0.0.0":
         result = project.process("web")
@@ -144,4 +144,4 @@ def test_other_machines_are_let_in_only_with_a_key(project: Project, host: str) 
 
 def test_loopback_needs_no_key() -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
-        assert _places(Web(host=host, port=0), Keys())
+        assert places(Web(host=host, port=0), Keys())
