@@ -2,9 +2,6 @@
 
 from collections.abc import Iterator
 
-from bot.endpoints import read_endpoints
-from bot.introduction import introduce
-from bot.session import REFUSED_INTENT
 from cli.doctor.facts import Facts
 from cli.doctor.findings import Finding, from_error, note, ok, problem
 from cli.doctor.quantities import count
@@ -24,6 +21,11 @@ def check(facts: Facts) -> Iterator[Finding]:
             "Nothing, if none is wanted; else docs/discord.md says how to get a token.",
         )
         return
+    # Most have no bot, and discord.py takes a second to load.
+    from bot.endpoints import read_endpoints
+    from bot.introduction import introduce
+    from bot.session import REFUSED_INTENT
+
     facts.show("Asking Discord", 0, None)
     try:
         bot = introduce(token, read_endpoints(), channels, seconds=_SECONDS)

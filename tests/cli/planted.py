@@ -23,6 +23,7 @@ from core.stores.weaviate_url import parse_weaviate_url
 from tests.conftest import Weaviate
 from tests.fake_discord.server import FakeDiscord
 from tests.faults.namespace import Namespace
+from tests.pictures import write
 from tests.project import Project
 from tests.weaviate_server import READER_KEY
 

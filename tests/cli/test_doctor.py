@@ -105,7 +105,7 @@ def test_a_key_that_only_reads_is_a_note(case: Case) -> None:
     assert any("may read and not write" in finding["found"] for finding in notes)
 
 
-def test_a_server_ofweaviate_is_healthy(case: Case) -> None:
+def test_a_server_of_weaviate_is_healthy(case: Case) -> None:
     weaviate(case)
     case.project.cli("sync")
     findings = case.doctor(code=0)
