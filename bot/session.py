@@ -23,16 +23,16 @@ _DRAIN_SECONDS = 6.0
 _CLOSE_SECONDS = 2.0
 """A gateway that is dead does not answer the goodbye."""
 
-_WRONG_TOKEN = (
+WRONG_TOKEN = (
     "Discord does not accept DISCORD_TOKEN. Copy the token again from the application's page "
     "Bot at https://discord.com/developers/applications, or reset it there."
 )
-_REFUSED_INTENT = (
+REFUSED_INTENT = (
     "Discord refuses the message content intent, which bot.channels needs. Switch on Message "
     "Content Intent on the application's page Bot at https://discord.com/developers/applications, "
     "or empty bot.channels: mentions, commands and direct messages work without it."
 )
-_FINAL = {4004: _WRONG_TOKEN, 4013: _REFUSED_INTENT, 4014: _REFUSED_INTENT}
+_FINAL = {4004: WRONG_TOKEN, 4013: REFUSED_INTENT, 4014: REFUSED_INTENT}
 """By the gateway's close code."""
 
 
@@ -77,9 +77,9 @@ async def _one_session(
         if not stop.is_set():
             raise
     except discord.LoginFailure:
-        raise ConfigError(_WRONG_TOKEN) from None
+        raise ConfigError(WRONG_TOKEN) from None
     except discord.PrivilegedIntentsRequired:
-        raise ConfigError(_REFUSED_INTENT) from None
+        raise ConfigError(REFUSED_INTENT) from None
     except discord.ConnectionClosed as closed:
         if closed.code in _FINAL:
             raise ConfigError(_FINAL[closed.code]) from None

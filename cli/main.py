@@ -152,6 +152,14 @@ def forget(
     raise typer.Exit(run(context.obj, root, as_json=json))
 
 
+@app.command()
+def doctor(context: Context, *, json: JsonOption = False) -> None:
+    """What is wrong here or soon will be, and what to do; exit code 1 on a problem."""
+    from cli.doctor.command import doctor as run
+
+    raise typer.Exit(run(context.obj, as_json=json))
+
+
 def main() -> None:
     """The console script: errors become sentences and exit codes here and nowhere else."""
     try:

@@ -124,23 +124,21 @@ def _send(stream: Any, document: Document) -> None:
     stream.flush()
 
 
+def is_listening(file: Path) -> bool:
+    """Whether a process holds the socket, even one that hangs. AppError if this user may not know.
+    A daemon that is connected to and asked nothing takes no notice."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        return _connect(connection, file)
+
+
 def ask_daemon(
     file: Path, command: str, arguments: Document, progress: Callable[[Document], None]
 ) -> Document | None:
     """What the running daemon answers; None where no daemon runs. AppError if it refuses."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with connection:
-        connection.settimeout(_CONNECT_SECONDS)
-        try:
-            with _short(file) as address:
-                connection.connect(address)
-        except (FileNotFoundError, ConnectionRefusedError):
+        if not _connect(connection, file):
             return None
-        except OSError as error:
-            raise AppError(
-                f"The daemon's socket {file} cannot be reached: {error.strerror or error}. "
-                "Run the command as the daemon's user."
-            ) from None
         connection.settimeout(None)
         with contextlib.suppress(ConnectionError), connection.makefile("rwb") as stream:
             _send(stream, {"command": command, **arguments})
@@ -155,3 +153,19 @@ def ask_daemon(
                 else:
                     return dict(answer["result"])
     raise AppError("The daemon stopped before it was done; what it did so far is kept.")
+
+
+def _connect(connection: socket.socket, file: Path) -> bool:
+    """False where nobody listens."""
+    connection.settimeout(_CONNECT_SECONDS)
+    try:
+        with _short(file) as address:
+            connection.connect(address)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    except OSError as error:
+        raise AppError(
+            f"The daemon's socket {file} cannot be reached: {error.strerror or error}. "
+            "Run the command as the daemon's user."
+        ) from None
+    return True

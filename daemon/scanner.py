@@ -27,6 +27,8 @@ class Findings:
     """Places that could not be seen, and why: nothing at or below them may be called absent."""
     skipped: int = 0
     """Regular files, not ignored, without a picture's suffix."""
+    folders: int = 0
+    """Folders that were listed, the first one among them."""
 
 
 class Scanner:
@@ -103,6 +105,7 @@ class Scanner:
                 if error.errno not in ABSENT:
                     findings.unknown[Place(self.root, text)] = str(error.strerror)
                 continue
+            findings.folders += 1
             prefix, text_prefix = (folder + b"/", text + "/") if folder else (b"", "")
             with entries:
                 while True:

@@ -23,6 +23,19 @@ def lstat_as_spelt(path: bytes) -> os.stat_result:
     return status
 
 
+def folds_case(path: bytes) -> bool:
+    """Whether the folder gives the file at `path` under its name in the other case, too, without
+    listing it so."""
+    folder, name = os.path.split(path)
+    twin = os.path.join(folder, os.fsencode(os.fsdecode(name).swapcase()))
+    try:
+        if twin == path or not os.path.samestat(os.lstat(path), os.lstat(twin)):
+            return False
+        return os.path.basename(twin) not in os.listdir(folder)  # or it is another hard link
+    except (OSError, UnicodeEncodeError):
+        return False
+
+
 def _other_spellings(name: bytes) -> Iterator[bytes]:
     text = os.fsdecode(name)
     others = {text.swapcase()}

@@ -63,6 +63,17 @@ def open_embedder(
     )
 
 
+def describe_device(wanted: str) -> str:
+    """What `model.device` comes to on this machine, for people. ConfigError as `open_embedder`."""
+    device = _device(wanted)
+    name = str(device)
+    if device.type == "cuda":
+        name += f" ({torch.cuda.get_device_name(device)})"
+    elif device.type == "cpu":
+        name += f" ({torch.get_num_threads()} threads)"
+    return f"{name} in {'bf16' if _dtype(device, None) is torch.bfloat16 else 'fp32'}"
+
+
 class TimmEmbedder:
     """The class token (DINOv2) or timm's pooled features of a picture, at unit length."""
 

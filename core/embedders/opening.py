@@ -62,3 +62,12 @@ def open_named(
             "weights and the version of Lookalike that the index was made with."
         )
     return embedder
+
+
+def describe_device(model_name: str, device: str) -> str:
+    """Where the model computes on this machine, for people: `cpu (2 threads) in bf16`."""
+    if model_name == MODEL:
+        return "cpu"
+    from core.embedders.dinov2 import describe_device as describe
+
+    return describe(device)

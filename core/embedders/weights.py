@@ -21,6 +21,11 @@ HUB_DECISION_SECONDS = 5.0
 class WeightsMissing(ModelError):  # noqa: N818 - it reads as the sentence it is
     """The weights cannot be had here and now; trying again later may help."""
 
+    def __init__(self, sentence: str, hub_repo: str | None = None) -> None:
+        """`hub_repo` is where they are published."""
+        super().__init__(sentence)
+        self.hub_repo = hub_repo
+
 
 def find_weights(
     model_name: str,
@@ -118,11 +123,28 @@ class _NotDownloadedError(Exception):
     """Says why, in half a sentence."""
 
 
-def _download(repo: str, environ: Mapping[str, str], seconds: float) -> Path:
+def why_not_from_hub(
+    repo: str, environ: Mapping[str, str], seconds: float = HUB_DECISION_SECONDS
+) -> str | None:
+    """Why a download from the hub would not do, in half a sentence; None if it would. Downloads
+    nothing."""
+    try:
+        _ask_hub(repo, environ, seconds)
+    except _NotDownloadedError as error:
+        return str(error)
+    return None
+
+
+def _ask_hub(repo: str, environ: Mapping[str, str], seconds: float) -> tuple[str, str]:
+    """The hub's address, and which of HUB_FILES it has."""
     if environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         raise _NotDownloadedError("HF_HUB_OFFLINE forbids a download")
     endpoint = environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    name = _published_file(repo, endpoint, seconds)
+    return endpoint, _published_file(repo, endpoint, seconds)
+
+
+def _download(repo: str, environ: Mapping[str, str], seconds: float) -> Path:
+    endpoint, name = _ask_hub(repo, environ, seconds)
 
     from huggingface_hub import hf_hub_download
 
@@ -180,5 +202,6 @@ def _missing(model_name: str, reason: str, repo: str | None) -> WeightsMissing:
     return WeightsMissing(
         f"There are no weights for {model_name}: {reason}. Fetch them on any machine{source}, "
         f"then set LOOKALIKE_WEIGHTS={os.sep}path{os.sep}to{os.sep}file or model.weights in the "
-        "configuration; or set model.fallback: colour-layout to begin without them."
+        "configuration; or set model.fallback: colour-layout to begin without them.",
+        repo,
     )

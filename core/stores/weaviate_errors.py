@@ -19,6 +19,10 @@ class NoCollectionError(StoreError):
     """The collection does not exist (any more)."""
 
 
+class NotAllowedError(StoreError):
+    """The key is known and may not do this."""
+
+
 class TooManyResultsError(StoreError):
     """More was asked for at once than the server's QUERY_MAXIMUM_RESULTS."""
 
@@ -38,7 +42,7 @@ _KEY = (
     "refuses the key. Please set WEAVIATE_API_KEY to a key that the server knows",
 )
 _RIGHTS = (
-    StoreError,
+    NotAllowedError,
     "does not allow it with this key. Please give the daemon the key that may write; "
     "one that may read is enough for searching",
 )

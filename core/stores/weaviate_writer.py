@@ -80,6 +80,14 @@ class Writer:
                 if self._is_ours(self._notes.read(_KEY)):
                     self._notes.delete(_KEY)
 
+    def holder(self) -> tuple[str, float] | None:
+        """Who writes here, `pid@host`, and how many seconds ago it was heard of; None: nobody."""
+        found = self._notes.read_dated(_KEY)
+        if found is None or _is_dead(found[0]):
+            return None
+        age = self._servers.server_seconds() - found[1]
+        return f"{found[0].get('pid')}@{found[0].get('host')}", max(0.0, age)
+
     def _take(self) -> None:
         found = self._notes.read_dated(_KEY)
         after_another = self._thread is None

@@ -14,6 +14,8 @@ THIRD_CHANNEL = "300000000000000003"
 DIRECT = "300000000000000009"
 TIME = "2026-01-01T00:00:00.000000+00:00"
 MANAGE_SERVER = 1 << 5
+READS_CONTENT = 1 << 19
+"""Flag of an application with the message content intent, in fewer than a hundred servers."""
 
 _ids = itertools.count(1_400_000_000_000_000_000)
 
@@ -30,9 +32,11 @@ def user(number: str, *, bot: bool = False) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def application() -> dict[str, Any]:
+def application(*, reads_content: bool = True, elsewhere: str | None = None) -> dict[str, Any]:
     return {
-        "id": APPLICATION, "name": "Lookalike", "icon": None, "description": "", "flags": 0,
+        "id": APPLICATION, "name": "Lookalike", "icon": None, "description": "",
+        "flags": READS_CONTENT if reads_content else 0, "approximate_guild_count": 1,
+        "interactions_endpoint_url": elsewhere,
         "bot_public": False, "bot_require_code_grant": False, "verify_key": "00",
         "owner": user(OWNER),
     }  # fmt: skip

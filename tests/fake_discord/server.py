@@ -55,6 +55,8 @@ class FakeDiscord:
     downloads: int = 0
     retry_after_seconds: float = 0.05
     accepted_token: str = TOKEN
+    interactions_url: str | None = None
+    """Where interactions go instead of the gateway."""
     _files: dict[str, bytes] = field(default_factory=dict)
     _faults: list[_Fault] = field(default_factory=list)
     _nonces: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -244,7 +246,14 @@ class FakeDiscord:
             case "GET", "users", "@me":
                 return 200, payloads.user(payloads.BOT, bot=True)
             case "GET", "oauth2", "applications", "@me":
-                return 200, payloads.application()
+                return 200, payloads.application(
+                    reads_content=self.gateway.allows_content, elsewhere=self.interactions_url
+                )
+            case "GET", "channels", channel:
+                known = {one["id"]: one for one in payloads.server()["channels"]}
+                if channel not in known:
+                    return 404, {"message": "Unknown Channel", "code": 10003}
+                return 200, {**known[channel], "guild_id": payloads.SERVER}
             case "PUT", "applications", _, "commands":
                 known = {"application_id": payloads.APPLICATION, "description": "", "version": "1"}
                 return 200, [{**known, "id": payloads.new_id(), **one} for one in body]
