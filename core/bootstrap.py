@@ -37,12 +37,12 @@ def open_database(config: Config, *, writable: bool) -> Database:
     return LanceDatabase(config.store_path, writable=writable)
 
 
-def writer_locks(config: Config) -> list[FileLock]:
+def writer_locks(config: Config, refusal: str = SECOND_DAEMON) -> list[FileLock]:
     """Held by the one process that writes to the store, wherever its state folder is. On a server
     a heartbeat row takes their place, which the writer looks after by itself."""
     if config.store_path is None:
         return []
-    return [FileLock(config.store_path / "daemon.lock", SECOND_DAEMON)]
+    return [FileLock(config.store_path / "daemon.lock", refusal)]
 
 
 def open_decoder(config: Config, *, workers: int) -> Decoder:

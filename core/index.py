@@ -61,6 +61,11 @@ class ImageIndex:
         self._scope = [Place(root, "") for root in roots]
         self._embedder: Embedder | None = None
 
+    def over(self, store: VectorStore) -> "ImageIndex":
+        """The same model over other rows, loaded once for both."""
+        roots = [place.root for place in self._scope]
+        return ImageIndex(self.name, lambda: self.embedder, store, self._decoder, roots)
+
     @property
     def embedder(self) -> Embedder:
         """The model, loaded at first use."""

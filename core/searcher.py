@@ -3,13 +3,18 @@
 import threading
 import time
 from collections.abc import Callable, Collection
+from typing import TypeVar
 
 from core.bootstrap import open_database, open_decoder, open_search
 from core.box import Box
 from core.config import Config
+from core.errors import NotIndexed, StoreError
 from core.index import Answer, ImageIndex
 from core.records import ImageId, ImageRecord, Place
 
+_T = TypeVar("_T")
+
+_TRIES = 3
 _PIXEL = b"P6 1 1 255 \0\0\0"
 _CURRENT_SECONDS = 1.0
 """So long the embedder that serves is taken to be the same without asking."""
@@ -41,6 +46,8 @@ class Searcher:
                 fresh = open_search(self._config, self._database, self._decoder)
                 if self._index is None or fresh.name != self._index.name:
                     self._index = fresh
+                elif fresh.store is not self._index.store:  # a restored index of the same model
+                    self._index = self._index.over(fresh.store)
                 self._checked = self._clock()
             return self._index
 
@@ -62,7 +69,10 @@ class Searcher:
         box: Box | None = None,
     ) -> Answer:
         """See ImageIndex."""
-        return self.index().search(image, k, under, max_distance, box)
+        return self._ask(
+            lambda index: index.search(image, k, under, max_distance, box),
+            lambda answer: not answer.matches,
+        )
 
     def similar(
         self,
@@ -72,19 +82,51 @@ class Searcher:
         max_distance: float | None = None,
     ) -> Answer:
         """See ImageIndex."""
-        return self.index().similar(image_id, k, under, max_distance)
+        return self._ask(
+            lambda index: index.similar(image_id, k, under, max_distance),
+            lambda answer: not answer.matches,
+        )
 
     def find(self, image_id: ImageId) -> ImageRecord:
         """See ImageIndex."""
-        return self.index().find(image_id)
+        return self._ask(lambda index: index.find(image_id))
 
     def thumbnails(self, digests: Collection[str]) -> dict[str, bytes]:
         """JPEG bytes by digest; unknown ones are left out."""
-        return self.index().store.thumbnails(digests)
+        return self._ask(
+            lambda index: index.store.thumbnails(digests),
+            lambda found: not found and bool(digests),
+        )
 
     def count(self) -> int:
         """Number of pictures that can be found."""
-        return self.index().count()
+        return self._ask(lambda index: index.count(), lambda count: not count)
+
+    def _ask(
+        self, act: Callable[[ImageIndex], _T], doubtful: Callable[[_T], bool] = lambda _: False
+    ) -> _T:
+        """What `act` makes of the index that serves. Rows that were deleted under it, as another
+        index took over, look like none: then it is asked of the one that took over."""
+        for _ in range(_TRIES):
+            index = self.index()
+            try:
+                result = act(index)
+            except (StoreError, NotIndexed):
+                if not self._replaced(index):
+                    raise
+            else:
+                if not doubtful(result) or not self._replaced(index):
+                    return result
+        return act(self.index())
+
+    def _replaced(self, index: ImageIndex) -> bool:
+        """Whether it serves no more."""
+        with self._lock:
+            self._checked = float("-inf")
+        try:
+            return self.index().store is not index.store
+        except StoreError:
+            return False
 
     def close(self) -> None:
         """End decoders and connections; idempotent."""
