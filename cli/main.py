@@ -181,6 +181,14 @@ def restore(
     raise typer.Exit(run(context.obj, file, replace=replace, as_json=json))
 
 
+@app.command()
+def models(context: Context, *, json: JsonOption = False) -> None:
+    """The indexes there are, and the models that can be configured."""
+    from cli.models import models as run
+
+    raise typer.Exit(run(context.obj, as_json=json))
+
+
 def main() -> None:
     """The console script: errors become sentences and exit codes here and nowhere else."""
     try:
