@@ -16,6 +16,7 @@ from core.records import Hit, ImageId, ImageRecord, IndexedStamp, Match, Place, 
 from core.stores import VectorStore
 
 MOST_MATCHES = 100
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,22 @@ class ImageIndex:
         scope = [place for place in scope if self._in_scope(place)]
         if not scope:
             return []
+        for _ in range(_TRIES):
+            kept = self._nearest(vector, k, scope, max_distance)
+            places = self.store.locate([hit.digest for hit in kept], scope)
+            # Rows that went between the two questions: all of them, if another index took over.
+            if all(hit.digest in places for hit in kept):
+                break
+        matches = []
+        for hit in kept:
+            first, *copies = places.get(hit.digest) or [hit.place]
+            matches.append(Match(first.id, first, hit.digest, hit.distance, tuple(copies)))
+        return matches
+
+    def _nearest(
+        self, vector: Vector, k: int, scope: list[Place], max_distance: float | None
+    ) -> list[Hit]:
+        """The nearest row of each of the k pictures."""
         limit = k
         while True:
             hits = self.store.search(vector, limit, scope)
@@ -173,15 +190,8 @@ class ImageIndex:
             # Copies of one picture fill the list without adding a match: look further.
             beyond = bool(hits) and max_distance is not None and hits[-1].distance > max_distance
             if len(nearest) >= k or len(hits) < limit or beyond:
-                break
+                return list(nearest.values())[:k]
             limit *= 4
-        kept = list(nearest.values())[:k]
-        places = self.store.locate([hit.digest for hit in kept], scope)
-        matches = []
-        for hit in kept:
-            first, *copies = places.get(hit.digest) or [hit.place]
-            matches.append(Match(first.id, first, hit.digest, hit.distance, tuple(copies)))
-        return matches
 
     def _in_scope(self, place: Place) -> bool:
         return any(root.covers(place) for root in self._scope)
