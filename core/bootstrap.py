@@ -91,7 +91,11 @@ def open_search(config: Config, database: Database, decoder: Decoder) -> ImageIn
     catalogue = database.catalogue()
     if catalogue is None:
         raise NothingIndexed
-    name = catalogue.serving
+    return open_index(config, database, decoder, catalogue.serving)
+
+
+def open_index(config: Config, database: Database, decoder: Decoder, name: str) -> ImageIndex:
+    """The index of the embedder `name`, whether it answers already or not."""
     return ImageIndex(
         name,
         lambda: open_named(config, name),

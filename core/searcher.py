@@ -5,17 +5,21 @@ import time
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from core.bootstrap import open_database, open_decoder, open_search
+import numpy as np
+
+from core.bootstrap import open_database, open_decoder, open_index, open_search
 from core.box import Box
 from core.config import Config
 from core.errors import NotIndexed, StoreError
 from core.index import Answer, ImageIndex
 from core.records import ImageId, ImageRecord, Place
+from core.stores import Catalogue
 
 _T = TypeVar("_T")
 
 _TRIES = 3
 _PIXEL = b"P6 1 1 255 \0\0\0"
+_NOTHING = Catalogue("", "")
 _CURRENT_SECONDS = 1.0
 """So long the embedder that serves is taken to be the same without asking."""
 
@@ -37,6 +41,7 @@ class Searcher:
         self._lock = threading.Lock()
         self._index: ImageIndex | None = None
         self._warm: ImageIndex | None = None
+        self._next: ImageIndex | None = None
         self._checked = float("-inf")
 
     def index(self) -> ImageIndex:
@@ -45,7 +50,9 @@ class Searcher:
             if self._index is None or self._clock() - self._checked >= _CURRENT_SECONDS:
                 fresh = open_search(self._config, self._database, self._decoder)
                 if self._index is None or fresh.name != self._index.name:
-                    self._index = fresh
+                    next_one, self._next = self._next, None
+                    prepared = next_one and next_one.name == fresh.name
+                    self._index = next_one.over(fresh.store) if next_one and prepared else fresh
                 elif fresh.store is not self._index.store:  # a restored index of the same model
                     self._index = self._index.over(fresh.store)
                 self._checked = self._clock()
@@ -59,6 +66,17 @@ class Searcher:
             picture = self._decoder.decode(_PIXEL, index.embedder.preprocessing)
             index.embed(picture.pixels[None])  # the first pass takes several times as long
             self._warm = index
+
+    def prepare(self) -> None:
+        """Load the model whose index is being built, so that nobody waits for it when that takes
+        over; free of cost where there is none, or it is loaded. Not to be called twice at once."""
+        name = (self._database.catalogue() or _NOTHING).building
+        if name is None or (self._next and self._next.name == name):
+            return
+        index = open_index(self._config, self._database, self._decoder, name)
+        index.embed(np.zeros((1, *[index.embedder.preprocessing.size] * 2, 3), np.uint8))
+        with self._lock:
+            self._next = index
 
     def search(
         self,
