@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CALTECH := ../shared/data/caltech101
 
-.PHONY: install run test check lint types fix bench bench-weaviate bench-weaviate-million faults \
+.PHONY: install run test check lint types fix bench bench-backup bench-weaviate bench-weaviate-million faults \
 	lock dataset keys help
 
 help:  ## this list
@@ -38,6 +38,9 @@ fix: install  ## let ruff tidy up
 
 bench: install  ## speed and memory beside their baselines, from one run
 	$(BIN)/python -m bench.ingest $(CALTECH)
+
+bench-backup: install  ## backup and restore of 100,000 rows, out of LanceDB and into Weaviate
+	$(BIN)/python -m bench.backup --rows 100000 --weaviate
 
 bench-weaviate: install  ## the Weaviate store beside the embedded one, 100,000 rows
 	$(BIN)/python -m bench.weaviate --rows 100000

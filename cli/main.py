@@ -160,6 +160,43 @@ def doctor(context: Context, *, json: JsonOption = False) -> None:
     raise typer.Exit(run(context.obj, as_json=json))
 
 
+@app.command()
+def backup(
+    context: Context,
+    file: Annotated[Path, typer.Argument(help="Replaced if it is a backup.")],
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Save the index in one file; the daemon may go on."""
+    from cli.backup import backup as run
+
+    raise typer.Exit(run(context.obj, file, as_json=json))
+
+
+@app.command()
+def restore(
+    context: Context,
+    file: Annotated[Path, typer.Argument(help="What `backup` wrote, here or elsewhere.")],
+    *,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also where something is indexed already.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Make a backup the index; nothing is embedded anew."""
+    from cli.backup import restore as run
+
+    raise typer.Exit(run(context.obj, file, replace=replace, as_json=json))
+
+
+@app.command()
+def models(context: Context, *, json: JsonOption = False) -> None:
+    """The indexes there are, and the models that can be configured."""
+    from cli.models import models as run
+
+    raise typer.Exit(run(context.obj, as_json=json))
+
+
 def main() -> None:
     """The console script: errors become sentences and exit codes here and nowhere else."""
     try:

@@ -70,6 +70,10 @@ class AsyncIndex:
         """See Searcher."""
         await self._embedding.run(self._searcher.warm)
 
+    async def prepare(self) -> None:
+        """See Searcher; beside the searches, which go on meanwhile."""
+        await asyncio.to_thread(self._searcher.prepare)
+
     async def search(
         self,
         image: bytes,

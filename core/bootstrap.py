@@ -38,12 +38,12 @@ def open_database(config: Config, *, writable: bool) -> Database:
     return LanceDatabase(config.store_path, writable=writable)
 
 
-def writer_locks(config: Config) -> list[FileLock]:
+def writer_locks(config: Config, refusal: str = SECOND_DAEMON) -> list[FileLock]:
     """Held by the one process that writes to the store, wherever its state folder is. On a server
     a heartbeat row takes their place, which the writer looks after by itself."""
     if config.store_path is None:
         return []
-    return [FileLock(config.store_path / "daemon.lock", SECOND_DAEMON)]
+    return [FileLock(config.store_path / "daemon.lock", refusal)]
 
 
 def open_decoder(config: Config, *, workers: int, around: Around = unwatched) -> Decoder:
@@ -92,7 +92,11 @@ def open_search(config: Config, database: Database, decoder: Decoder) -> ImageIn
     catalogue = database.catalogue()
     if catalogue is None:
         raise NothingIndexed
-    name = catalogue.serving
+    return open_index(config, database, decoder, catalogue.serving)
+
+
+def open_index(config: Config, database: Database, decoder: Decoder, name: str) -> ImageIndex:
+    """The index of the embedder `name`, whether it answers already or not."""
     return ImageIndex(
         name,
         lambda: open_named(config, name),

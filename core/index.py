@@ -17,6 +17,7 @@ from core.steps import Around, unwatched
 from core.stores import VectorStore
 
 MOST_MATCHES = 100
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,11 @@ class ImageIndex:
         self._around = around
         self._scope = [Place(root, "") for root in roots]
         self._embedder: Embedder | None = None
+
+    def over(self, store: VectorStore) -> "ImageIndex":
+        """The same model over other rows, loaded once for both."""
+        roots = [place.root for place in self._scope]
+        return ImageIndex(self.name, lambda: self.embedder, store, self._decoder, roots)
 
     @property
     def embedder(self) -> Embedder:
@@ -165,6 +171,22 @@ class ImageIndex:
         scope = [place for place in scope if self._in_scope(place)]
         if not scope:
             return []
+        for _ in range(_TRIES):
+            kept = self._nearest(vector, k, scope, max_distance)
+            places = self.store.locate([hit.digest for hit in kept], scope)
+            # Rows that went between the two questions: all of them, if another index took over.
+            if all(hit.digest in places for hit in kept):
+                break
+        matches = []
+        for hit in kept:
+            first, *copies = places.get(hit.digest) or [hit.place]
+            matches.append(Match(first.id, first, hit.digest, hit.distance, tuple(copies)))
+        return matches
+
+    def _nearest(
+        self, vector: Vector, k: int, scope: list[Place], max_distance: float | None
+    ) -> list[Hit]:
+        """The nearest row of each of the k pictures."""
         limit = k
         while True:
             hits = self.store.search(vector, limit, scope)
@@ -175,15 +197,8 @@ class ImageIndex:
             # Copies of one picture fill the list without adding a match: look further.
             beyond = bool(hits) and max_distance is not None and hits[-1].distance > max_distance
             if len(nearest) >= k or len(hits) < limit or beyond:
-                break
+                return list(nearest.values())[:k]
             limit *= 4
-        kept = list(nearest.values())[:k]
-        places = self.store.locate([hit.digest for hit in kept], scope)
-        matches = []
-        for hit in kept:
-            first, *copies = places.get(hit.digest) or [hit.place]
-            matches.append(Match(first.id, first, hit.digest, hit.distance, tuple(copies)))
-        return matches
 
     def _in_scope(self, place: Place) -> bool:
         return any(root.covers(place) for root in self._scope)

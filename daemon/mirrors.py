@@ -63,8 +63,8 @@ class Mirrors:
         if catalogue.serving == wanted.name:
             self.serving = wanted
             if catalogue.building:
-                self._database.drop(catalogue.building)
                 self._write(replace(catalogue, building=None))
+            self._database.sweep()
             return
         self._build(wanted)
         if self.serving is None:
@@ -92,9 +92,9 @@ class Mirrors:
         """The index being built is complete: from now on it answers, and the old one goes."""
         assert self.building is not None
         old = self.catalogue.serving
-        self._write(replace(self.catalogue, serving=self.building.name, building=None))
+        self._write(Catalogue(self.catalogue.created, self.building.name))
         self.serving, self.building, self.problem = self.building, None, None
-        self._database.drop(old)
+        self._database.sweep()
         logger.info("%s answers from now on; the rows of %s are gone", self.serving.name, old)
 
     def _without_weights(self, catalogue: Catalogue | None, missing: ModelError) -> None:
@@ -123,10 +123,10 @@ class Mirrors:
             logger.warning("The old index answers as it is until the new one is built: %s", error)
 
     def _build(self, wanted: Embedder) -> None:
-        if self.catalogue.building not in (None, wanted.name):
-            self._database.drop(self.catalogue.building)
         self.building = wanted
         self._write(replace(self.catalogue, building=wanted.name))
+        # First named, then deleted: a kill in between leaves rows that the next start deletes.
+        self._database.sweep()
         self.problem = (
             f"The index of {wanted.name} is being built; until it is complete, "
             f"{self.catalogue.serving} answers."

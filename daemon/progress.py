@@ -25,7 +25,8 @@ LOG_SECONDS = 10
 class ProgressBar:
     """A Listener; draws nothing until there is something to count, and nothing off a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "Indexing") -> None:
+        self._what = what
         console = Console(stderr=True)
         self.visible = console.is_terminal
         self._bar = Progress(
@@ -43,7 +44,7 @@ class ProgressBar:
     def __call__(self, progress: Known) -> None:
         """Draw the state of the work."""
         if self._task is None:
-            self._task = self._bar.add_task("Indexing", total=progress.total, speed="")
+            self._task = self._bar.add_task(self._what, total=progress.total, speed="")
             self._bar.start()
         left = progress.seconds_left
         self._bar.update(

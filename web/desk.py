@@ -82,6 +82,7 @@ class Desk:
         while True:
             try:
                 await self.index.warm()
+                await self.index.prepare()
             except (BusyError, NothingIndexed):
                 pass  # it is warm, or there is nothing to warm
             except AppError as error:

@@ -50,24 +50,34 @@ def find_weights(
         ConfigError: a path that was given does not exist.
         WeightsMissing: nothing is found; without a network within 10 s.
     """
-    if configured is not None:
-        return _given_file(configured, "model.weights")
-    looked = ""
+    if found := local_weights(model_name, configured, environ, hub_repo=hub_repo):
+        return found[0]
     given = environ.get("LOOKALIKE_WEIGHTS")
-    if given:
-        path = Path(given).expanduser()
-        if not path.is_dir():
-            return _given_file(path, "LOOKALIKE_WEIGHTS")
-        found = in_folder(path, model_name)
-        if found is not None:
-            return found
-        looked = f"{path} holds no {model_name}*.safetensors or .pth, and "
+    looked = f"{given} holds no {model_name}*.safetensors or .pth, and " if given else ""
     if hub_repo is None:
         raise _missing(model_name, f"{looked}timm knows no hub repository that has them", None)
     try:
-        return _cached(hub_repo, environ) or _download(hub_repo, environ, hub_seconds)
+        return _download(hub_repo, environ, hub_seconds)
     except _NotDownloadedError as error:
         raise _missing(model_name, f"{looked}{error}", hub_repo) from error
+
+
+def local_weights(
+    model_name: str, configured: Path | None, environ: Mapping[str, str], *, hub_repo: str | None
+) -> tuple[Path, str] | None:
+    """The file and where it was found, by find_weights' order; None = it must be downloaded.
+    ConfigError as find_weights."""
+    if configured is not None:
+        return _given_file(configured, "model.weights"), "model.weights"
+    if given := environ.get("LOOKALIKE_WEIGHTS"):
+        path = Path(given).expanduser()
+        if not path.is_dir():
+            return _given_file(path, "LOOKALIKE_WEIGHTS"), "LOOKALIKE_WEIGHTS"
+        if found := in_folder(path, model_name):
+            return found, "LOOKALIKE_WEIGHTS"
+    if hub_repo and (cached := _cached(hub_repo, environ)):
+        return cached, "the Hugging Face cache"
+    return None
 
 
 def _given_file(path: Path, where: str) -> Path:

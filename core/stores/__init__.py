@@ -1,14 +1,21 @@
 """The seam behind which vectors live."""
 
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from core.errors import StoreError
 from core.records import Hit, ImageId, ImageRecord, IndexedStamp, Place, Vector
 
-FORMAT = 1
-"""Number of the layout written by this version; a store with a higher one is refused."""
+FORMAT = 2
+"""Number of the layout written by this version; a store with a higher one is refused.
+
+1: rows of an embedder in one table. 2: the catalogue also names an edition of the serving rows.
+"""
+
+
+Role = Literal["serving", "building", "leftover"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,28 @@ class Catalogue:
     building: str | None = None
     """Name of the embedder whose rows are being built beside them."""
     format: int = FORMAT
+    edition: str = ""
+    """Which rows of the serving embedder: a restore writes an edition of its own beside those that
+    answer. What is being built has none."""
+
+    @property
+    def roles(self) -> dict[tuple[str, str], Role]:
+        """What it names: embedder and edition -> what their rows are there for."""
+        roles: dict[tuple[str, str], Role] = {(self.serving, self.edition): "serving"}
+        if self.building:
+            roles[self.building, ""] = "building"
+        return roles
+
+    def edition_of(self, name: str) -> str:
+        """Of the embedder `name`."""
+        return self.edition if name == self.serving else ""
+
+
+def table_name(embedder: str, edition: str) -> str:
+    """Names the table of these rows: a hash, as an embedder's name may hold what no file name
+    and no collection's name may."""
+    full = f"{embedder} {edition}" if edition else embedder
+    return hashlib.sha256(full.encode()).hexdigest()[:12]
 
 
 def checked_catalogue(catalogue: Catalogue, address: str) -> Catalogue:
@@ -32,6 +61,20 @@ def checked_catalogue(catalogue: Catalogue, address: str) -> Catalogue:
             f"{FORMAT}. Please update Lookalike, or name another place under 'store'."
         )
     return catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Rows that are there, whether the catalogue names them or not."""
+
+    key: str
+    """What the store calls their table."""
+    embedder: str | None
+    """None for what is left of a table that was being deleted."""
+    rows: int
+    size_bytes: int | None
+    """On disk, without thumbnails; None where only the server knows."""
+    role: Role
 
 
 class VectorStore(Protocol):
@@ -88,6 +131,16 @@ class VectorStore(Protocol):
         """JPEG bytes by content; unknown digests are left out."""
         ...
 
+    def rows(self) -> Iterator[list[ImageRecord]]:
+        """Every row once, in pieces of some thousands, without thumbnails. Embedded, they are as
+        they all were at one moment; on a server each is as it was when its piece was read, and
+        what is written or deleted meanwhile may be among them or not. StoreError if they vanish."""
+        ...
+
+    def add_thumbnails(self, thumbnails: Mapping[str, bytes]) -> None:
+        """Write JPEG bytes by content, before the rows that need them. What is stored stays."""
+        ...
+
     def maintain(self) -> None:
         """Compaction, clean-up, vector index, thumbnails that no row of any embedder needs:
         called by the writer at quiet times. Cheap when there is nothing to do."""
@@ -114,9 +167,24 @@ class Database(Protocol):
         """Replace the catalogue in one step."""
         ...
 
-    def vectors(self, name: str, dim: int | None = None) -> VectorStore:
+    def vectors(
+        self, name: str, dim: int | None = None, *, edition: str | None = None
+    ) -> VectorStore:
         """The rows of the embedder `name`. A writer that says `dim` creates what is missing; to
-        others it is empty until the writer has. StoreError if the format is too new."""
+        others it is empty until the writer has. StoreError if the format is too new.
+
+        Args:
+            edition: None = the one that the catalogue names.
+        """
+        ...
+
+    def holdings(self) -> list[Holding]:
+        """All rows there are: those that answer, those being built, what was left behind."""
+        ...
+
+    def sweep(self) -> None:
+        """For the writer: delete all rows that the catalogue does not name, as a writer that was
+        killed between two steps leaves them. Nothing without a catalogue."""
         ...
 
     def drop(self, name: str) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.records import Hit, ImageRecord, Place, Vector
 
-_UNIT_TOLERANCE = 1e-3
+UNIT_TOLERANCE = 1e-3
 _ROUGH = 1e-5
 """Rows so much farther than the k-th in float32 cannot tie with it after rounding."""
 _Real = TypeVar("_Real", np.float32, np.float64)
@@ -21,7 +21,7 @@ def check_vector(vector: Vector, dim: int) -> None:
     if vector.shape != (dim,) or vector.dtype != np.float32:
         raise ValueError(f"a vector is {vector.dtype}{vector.shape}, expected float32({dim},)")
     length = float(np.linalg.norm(vector))
-    if not abs(length - 1) <= _UNIT_TOLERANCE:  # "not <=" also refuses NaN
+    if not abs(length - 1) <= UNIT_TOLERANCE:  # "not <=" also refuses NaN
         raise ValueError(f"a vector has length {length}, expected 1")
 
 

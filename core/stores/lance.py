@@ -1,6 +1,5 @@
 """The embedded store: a folder of LanceDB tables, written by one process and read by many."""
 
-import hashlib
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from core.errors import StoreError
-from core.stores import Catalogue, checked_catalogue
+from core.stores import Catalogue, Holding, Role, checked_catalogue, table_name
 from core.stores import lance_arrow as arrow
 from core.stores.lance_rows import TABLE_PREFIX, LanceStore
 from core.stores.lance_tables import LanceTables, Table
@@ -22,6 +21,7 @@ _CATALOGUE_SCHEMA = pa.schema(
         ("serving", pa.string()),
         ("building", pa.string()),
         ("format", pa.int64()),
+        ("edition", pa.string()),
     ]
 )
 _INDEX_FROM = 50_000
@@ -38,6 +38,7 @@ class LanceDatabase:
         self.address = str(path)
         self._tables = LanceTables(path.absolute(), writable=writable)
         self._thumbnails = ThumbnailFolder(path.absolute() / "thumbnails")
+        self._stores: dict[str, LanceStore] = {}
         self._writable = writable
         self._index_from = index_from
 
@@ -59,10 +60,14 @@ class LanceDatabase:
         self._tables.create(_CATALOGUE, _CATALOGUE_SCHEMA)
         self._tables.write(_CATALOGUE, partial(_replace, row=row))
 
-    def vectors(self, name: str, dim: int | None = None) -> LanceStore:
+    def vectors(
+        self, name: str, dim: int | None = None, *, edition: str | None = None
+    ) -> LanceStore:
         """See Database."""
-        self.catalogue()  # refuses a format that is too new
-        table, schema = _table_name(name), arrow.schema(name, dim or 0)
+        catalogue = self.catalogue()  # refuses a format that is too new
+        if edition is None:
+            edition = catalogue.edition_of(name) if catalogue else ""
+        table, schema = _table_name(name, edition), arrow.schema(name, dim or 0)
         if self._writable and dim is not None:
             self._tables.create(table, schema)
             self._tables.sweep()
@@ -74,27 +79,67 @@ class LanceDatabase:
                 f"The table {table} in {self.address} was not made for {name} with {dim} numbers "
                 "a vector. Please move the folder away and let the daemon build it anew."
             )
-        return LanceStore(
-            self._tables,
-            self._thumbnails,
-            table=table,
-            schema=schema,
-            index_from=self._index_from,
-            keep_snapshot=not self._writable,
-        )
+        known = self._stores.get(table)
+        if known is None or known.dim != schema.field("vector").type.list_size:
+            known = self._stores[table] = LanceStore(
+                self._tables,
+                self._thumbnails,
+                table=table,
+                schema=schema,
+                index_from=self._index_from,
+                keep_snapshot=not self._writable,
+            )
+        return known
 
     def drop(self, name: str) -> None:
         """See Database."""
-        self._tables.drop(_table_name(name))
+        catalogue = self.catalogue()
+        self._drop(_table_name(name, catalogue.edition_of(name) if catalogue else ""))
+
+    def holdings(self) -> list[Holding]:
+        """See Database."""
+        roles = self._roles()
+        return [
+            Holding(
+                table,
+                self._tables.read(table, _embedder, None),
+                self._tables.read(table, lambda table: int(table.count_rows()), 0),
+                size_bytes,
+                roles.get(table, "leftover"),
+            )
+            for table, size_bytes in self._tables.sizes(TABLE_PREFIX).items()
+        ]
+
+    def sweep(self) -> None:
+        """See Database."""
+        if roles := self._roles():
+            for table in self._tables.names(TABLE_PREFIX):
+                if table not in roles:
+                    self._drop(table)
+        with self._tables.writing():
+            self._tables.sweep()
+
+    def _roles(self) -> dict[str, Role]:
+        catalogue = self.catalogue()
+        roles = catalogue.roles if catalogue else {}
+        return {_table_name(*key): role for key, role in roles.items()}
+
+    def _drop(self, table: str) -> None:
+        self._stores.pop(table, None)
+        self._tables.drop(table)
 
     def close(self) -> None:
         """See Database."""
         self._tables.close()
 
 
-def _table_name(embedder: str) -> str:
-    # A hash, as a name may hold what a file name may not.
-    return TABLE_PREFIX + hashlib.sha256(embedder.encode()).hexdigest()[:12]
+def _table_name(embedder: str, edition: str) -> str:
+    return TABLE_PREFIX + table_name(embedder, edition)
+
+
+def _embedder(table: Table) -> str:
+    name: bytes = table.schema.metadata[arrow.EMBEDDER]
+    return name.decode()
 
 
 def _rows(table: Table) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Records as Arrow tables and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -78,11 +78,16 @@ def vectors(rows: pa.Table) -> NDArray[np.float32]:
 
 def records(rows: pa.Table) -> Iterable[tuple[ImageId, ImageRecord]]:
     """The rows by id."""
+    for record in to_records(rows):
+        yield record.id, record
+
+
+def to_records(rows: pa.Table) -> Iterator[ImageRecord]:
+    """The rows in order."""
     for place, (stamp, digest, racy), vector in zip(
         places(rows), stamps(rows), vectors(rows), strict=True
     ):
-        record = ImageRecord(place, stamp, digest, vector, racy)
-        yield record.id, record
+        yield ImageRecord(place, stamp, digest, vector, racy)
 
 
 def _list(rows: pa.Table, column: str) -> list[Any]:

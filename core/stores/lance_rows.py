@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 TABLE_PREFIX = "images_"
 _MOST_UNPACKED = 10_000
+_PIECE = 4_096
 
 
 class LanceStore:
@@ -161,6 +162,16 @@ class LanceStore:
             return self._thumbnails.read(digests)
         except OSError as error:
             raise store_error("read", self._tables.folder, error) from error
+
+    def rows(self) -> Iterator[list[ImageRecord]]:
+        """See VectorStore."""
+        for piece in self._tables.pieces(self._name, arrow.ROW_COLUMNS, _PIECE):
+            yield list(arrow.to_records(piece))
+
+    def add_thumbnails(self, thumbnails: Mapping[str, bytes]) -> None:
+        """See VectorStore."""
+        with self._tables.writing():
+            self._thumbnails.add(thumbnails)
 
     def maintain(self) -> None:
         """See VectorStore."""

@@ -103,6 +103,23 @@ class LanceTables:
         """The tables whose name starts so."""
         return sorted(table.stem for table in self.folder.glob(f"{prefix}*.lance"))
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes on disk of the tables whose name starts so, and of what is left of dropped ones."""
+        folders = [*self.folder.glob(f"{prefix}*.lance"), *self.folder.glob(f"{_DROPPED}*")]
+        return {folder.stem: sum(map(_size, folder.rglob("*"))) for folder in sorted(folders)}
+
+    def pieces(self, name: str, columns: list[str], rows: int) -> Iterator[pa.Table]:
+        """The table as it is now, whatever is written meanwhile, so many rows at a time."""
+        try:
+            if self._table(name) is None:
+                return
+            table = self._connect().open_table(name)
+            table.checkout(table.version)
+            for batch in table.search().select(columns).to_batches(rows):
+                yield pa.Table.from_batches([batch])
+        except FAILURES as error:
+            raise store_error("read", self.folder, error) from error
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """One writer at a time in this process; whatever fails is a StoreError."""
@@ -142,6 +159,13 @@ class LanceTables:
                 session=lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES),
             )
         return self._connection
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # the writer has just replaced it
+        return 0
 
 
 def vector_index(dim: int) -> Any:

@@ -26,9 +26,12 @@ class ThumbnailFolder:
             with suppress(FileNotFoundError):
                 if file.stat().st_size:
                     continue
-            file.parent.mkdir(parents=True, exist_ok=True)
             unfinished = file.with_suffix(".part")
-            unfinished.write_bytes(jpeg)
+            try:
+                unfinished.write_bytes(jpeg)
+            except FileNotFoundError:  # there are 256 folders, and many thousands of files
+                file.parent.mkdir(parents=True, exist_ok=True)
+                unfinished.write_bytes(jpeg)
             unfinished.replace(file)  # in one step: readers see all of it or nothing
 
     def read(self, digests: Collection[str]) -> dict[str, bytes]:

@@ -1,13 +1,18 @@
 """The store in memory: the executable specification of every other store."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from core.records import Hit, ImageId, ImageRecord, IndexedStamp, Place, Vector
-from core.stores import Catalogue, checked_catalogue
+from core.stores import Catalogue, Holding, checked_catalogue
 from core.stores.exact import check_records, check_vector, nearest, order
+from core.stores.scopes import chunks
+
+_PIECE = 1_000
+
+_Key = tuple[str, str]
 
 
 class MemoryDatabase:
@@ -17,7 +22,7 @@ class MemoryDatabase:
 
     def __init__(self) -> None:
         self._catalogue: Catalogue | None = None
-        self._stores: dict[str, MemoryStore] = {}
+        self._stores: dict[_Key, MemoryStore] = {}
         self._thumbnails: dict[str, bytes] = {}
 
     def catalogue(self) -> Catalogue | None:
@@ -31,16 +36,41 @@ class MemoryDatabase:
         """See Database."""
         self._catalogue = catalogue
 
-    def vectors(self, name: str, dim: int | None = None) -> "MemoryStore":
+    def vectors(
+        self, name: str, dim: int | None = None, *, edition: str | None = None
+    ) -> "MemoryStore":
         """See Database."""
+        key = self._key(name, edition)
         if dim is None:
-            return self._stores.get(name) or MemoryStore(0, self._stores, self._thumbnails)
-        return self._stores.setdefault(name, MemoryStore(dim, self._stores, self._thumbnails))
+            return self._stores.get(key) or MemoryStore(0, self._stores, self._thumbnails)
+        return self._stores.setdefault(key, MemoryStore(dim, self._stores, self._thumbnails))
 
     def drop(self, name: str) -> None:
         """See Database."""
-        if store := self._stores.pop(name, None):
-            store.rows.clear()
+        self._drop(self._key(name, None))
+
+    def holdings(self) -> list[Holding]:
+        """See Database."""
+        roles = self._catalogue.roles if self._catalogue else {}
+        return [
+            Holding("/".join(key), key[0], len(store.records), None, roles.get(key, "leftover"))
+            for key, store in self._stores.items()
+        ]
+
+    def sweep(self) -> None:
+        """See Database."""
+        if self._catalogue:
+            for key in self._stores.keys() - self._catalogue.roles.keys():
+                self._drop(key)
+
+    def _key(self, name: str, edition: str | None) -> _Key:
+        if edition is None:
+            edition = self._catalogue.edition_of(name) if self._catalogue else ""
+        return name, edition
+
+    def _drop(self, key: _Key) -> None:
+        if store := self._stores.pop(key, None):
+            store.records.clear()
 
     def close(self) -> None:
         """See Database."""
@@ -50,10 +80,10 @@ class MemoryStore:
     """A VectorStore over a dict."""
 
     def __init__(
-        self, dim: int, stores: Mapping[str, "MemoryStore"], thumbnails: dict[str, bytes]
+        self, dim: int, stores: Mapping[_Key, "MemoryStore"], thumbnails: dict[str, bytes]
     ) -> None:
         self.dim = dim
-        self.rows: dict[ImageId, ImageRecord] = {}
+        self.records: dict[ImageId, ImageRecord] = {}
         self._stores = stores
         self._thumbnails = thumbnails
 
@@ -63,12 +93,12 @@ class MemoryStore:
         for record in records:
             if record.thumbnail is not None:
                 self._thumbnails.setdefault(record.digest, record.thumbnail)
-            self.rows[record.id] = replace(record, thumbnail=None)
+            self.records[record.id] = replace(record, thumbnail=None)
 
     def delete(self, ids: Collection[ImageId]) -> None:
         """See VectorStore."""
         for image_id in ids:
-            self.rows.pop(image_id, None)
+            self.records.pop(image_id, None)
 
     def search(self, vector: Vector, k: int, under: Sequence[Place] | None = None) -> list[Hit]:
         """See VectorStore."""
@@ -82,7 +112,7 @@ class MemoryStore:
 
     def get(self, ids: Collection[ImageId]) -> dict[ImageId, ImageRecord]:
         """See VectorStore."""
-        return {image_id: self.rows[image_id] for image_id in ids if image_id in self.rows}
+        return {image_id: self.records[image_id] for image_id in ids if image_id in self.records}
 
     def locate(
         self, digests: Collection[str], under: Sequence[Place] | None = None
@@ -107,27 +137,36 @@ class MemoryStore:
     def roots(self) -> dict[str, int]:
         """See VectorStore."""
         counts: dict[str, int] = {}
-        for row in self.rows.values():
+        for row in self.records.values():
             counts[row.place.root] = counts.get(row.place.root, 0) + 1
         return counts
 
     def find_vectors(self, digests: Collection[str]) -> dict[str, Vector]:
         """See VectorStore."""
         wanted = set(digests)
-        return {row.digest: row.vector for row in self.rows.values() if row.digest in wanted}
+        return {row.digest: row.vector for row in self.records.values() if row.digest in wanted}
 
     def thumbnails(self, digests: Collection[str]) -> dict[str, bytes]:
         """See VectorStore."""
         return {d: self._thumbnails[d] for d in digests if d in self._thumbnails}
 
+    def rows(self) -> Iterator[list[ImageRecord]]:
+        """See VectorStore."""
+        return map(list, chunks(list(self.records.values()), _PIECE))
+
+    def add_thumbnails(self, thumbnails: Mapping[str, bytes]) -> None:
+        """See VectorStore."""
+        for digest, jpeg in thumbnails.items():
+            self._thumbnails.setdefault(digest, jpeg)
+
     def maintain(self) -> None:
         """See VectorStore."""
-        live = {row.digest for store in self._stores.values() for row in store.rows.values()}
+        live = {row.digest for store in self._stores.values() for row in store.records.values()}
         for digest in self._thumbnails.keys() - live:
             del self._thumbnails[digest]
 
     def _under(self, under: Sequence[Place] | None) -> list[ImageRecord]:
-        rows = list(self.rows.values())
+        rows = list(self.records.values())
         if under is None:
             return rows
         return [row for row in rows if any(place.covers(row.place) for place in under)]

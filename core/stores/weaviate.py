@@ -1,13 +1,13 @@
 """The store on a Weaviate server: collections written by one process and read by many."""
 
-import hashlib
 import re
 from contextlib import suppress
 from dataclasses import asdict
 
 from core.errors import StoreError
-from core.stores import Catalogue, checked_catalogue
+from core.stores import Catalogue, Holding, Role, checked_catalogue, table_name
 from core.stores.weaviate_collection import WeaviateCollection
+from core.stores.weaviate_counts import count
 from core.stores.weaviate_doubts import Doubts
 from core.stores.weaviate_listing import Listing
 from core.stores.weaviate_notes import Notes
@@ -64,20 +64,25 @@ class WeaviateDatabase:
         with self._writer.writing():
             self._notes.write(_KEY, asdict(catalogue))
 
-    def vectors(self, name: str, dim: int | None = None) -> WeaviateStore:
+    def vectors(
+        self, name: str, dim: int | None = None, *, edition: str | None = None
+    ) -> WeaviateStore:
         """See Database."""
-        self.catalogue()  # refuses a format that is too new
-        known = self._stores.get(name)
+        catalogue = self.catalogue()  # refuses a format that is too new
+        if edition is None:
+            edition = catalogue.edition_of(name) if catalogue else ""
+        table = self._name(name, edition)
+        known = self._stores.get(table)
         if known and (dim is None or dim == known.dim) and known.exists():
             return known
         about = {"embedder": name} if dim is None else {"embedder": name, "dim": dim}
-        collection = WeaviateCollection(self._servers, self._name(name), IMAGES, about)
+        collection = WeaviateCollection(self._servers, table, IMAGES, about)
         if self._writable and dim is not None:
             with self._writer.writing():
                 collection.create()
         else:
             collection.exists()  # refuses one that does not fit
-        self._stores[name] = WeaviateStore(
+        self._stores[table] = WeaviateStore(
             collection,
             self._thumbnails,
             self._writer,
@@ -86,13 +91,46 @@ class WeaviateDatabase:
             digests_in_use=self._digests_in_use,
             alone=self._writable,
         )
-        return self._stores[name]
+        return self._stores[table]
 
     def drop(self, name: str) -> None:
         """See Database."""
+        catalogue = self.catalogue()
+        edition = catalogue.edition_of(name) if catalogue else ""
+        self._drop(self._name(name, edition))
+
+    def holdings(self) -> list[Holding]:
+        """See Database."""
+        roles = self._roles()
+        held = []
+        for table in self._tables():
+            collection = self._open_any(table)
+            rows = count(collection)
+            embedder = str(collection.about.get("embedder", "")) or None
+            held.append(Holding(table, embedder, rows, None, roles.get(table, "leftover")))
+        return held
+
+    def sweep(self) -> None:
+        """See Database."""
+        if roles := self._roles():
+            for table in self._tables():
+                if table not in roles:
+                    self._drop(table)
+
+    def _roles(self) -> dict[str, Role]:
+        catalogue = self.catalogue()
+        roles = catalogue.roles if catalogue else {}
+        return {self._name(*key): role for key, role in roles.items()}
+
+    def _tables(self) -> list[str]:
+        ours = re.compile(rf"{self._prefix}[0-9a-f]{{12}}")
+        names = self._servers.read(lambda client: list(client.collections.list_all()))
+        return sorted(filter(ours.fullmatch, names))
+
+    def _drop(self, table: str) -> None:
         with self._writer.writing():
-            WeaviateCollection(self._servers, self._name(name), IMAGES, {}).drop()
-            self._stores.pop(name, None)
+            WeaviateCollection(self._servers, table, IMAGES, {}).drop()
+            self._stores.pop(table, None)
             self._thumbnails.may_have_orphans()
 
     def close(self) -> None:
@@ -102,19 +140,16 @@ class WeaviateDatabase:
         self._writer.release()
         self._servers.close()
 
-    def _name(self, embedder: str) -> str:
-        # A hash, as a name may hold what the name of a collection may not.
-        return self._prefix + hashlib.sha256(embedder.encode()).hexdigest()[:12]
+    def _name(self, embedder: str, edition: str = "") -> str:
+        return self._prefix + table_name(embedder, edition)
 
     def _open_any(self, name: str) -> WeaviateCollection:
         layout = THUMBNAILS if name == self._thumbnails.collection else IMAGES
         return WeaviateCollection(self._servers, name, layout, {})
 
     def _digests_in_use(self, digests: list[str]) -> set[str]:
-        ours = re.compile(rf"{self._prefix}[0-9a-f]{{12}}")
-        names = self._servers.read(lambda client: list(client.collections.list_all()))
         in_use: set[str] = set()
-        for name in filter(ours.fullmatch, names):
+        for name in self._tables():
             listing = Listing(self._open_any(name))
             in_use |= {row.properties["digest"] for row in listing.one_of_each(digests)}
         return in_use

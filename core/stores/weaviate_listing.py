@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
+from core.errors import StoreError
 from core.stores.scopes import chunks
 from core.stores.weaviate_client import Filters, Rows
 from core.stores.weaviate_collection import WeaviateCollection
@@ -14,6 +16,7 @@ _FULL = 0.8
 """A page is planned to be so full, as slots hold more or fewer rows than their average."""
 _FIRST_SLOTS = SLOTS // 256
 _DIGESTS = 200
+_PIECE = 1_000
 
 
 class Listing:
@@ -44,6 +47,34 @@ class Listing:
             yield from found
             first, seen = first + width, seen + len(found)
             width = max(1, int(self._page * _FULL * first / max(1, seen)))
+
+    def pieces(self, properties: list[str]) -> Iterator[list[Any]]:
+        """Every row once with its vector, in the order of the ids, read where rows are stored and
+        not through an index. StoreError if the collection goes meanwhile."""
+        last: UUID | None = None
+        while True:
+            after, limit = last, min(_PIECE, self._page)
+
+            def fetch(rows: Rows, after: UUID | None = after, limit: int = limit) -> list[Any]:
+                return rows.query.fetch_objects(
+                    limit=limit, after=after, include_vector=True, return_properties=properties
+                ).objects
+
+            try:
+                found = self._collection.read(fetch, None, long=True)
+            except TooManyResultsError:
+                if limit == 1:
+                    raise
+                self._page = limit // 2
+                continue
+            if found is None:
+                if last is None:
+                    return  # nothing was ever written
+                raise StoreError(f"The collection {self._collection.name} was deleted meanwhile.")
+            if not found:
+                return
+            yield found
+            last = found[-1].uuid
 
     def page(
         self,

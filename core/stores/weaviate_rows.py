@@ -148,6 +148,20 @@ class WeaviateStore:
         """See VectorStore."""
         return self._thumbnails.read(digests)
 
+    def rows(self) -> Iterator[list[ImageRecord]]:
+        """See VectorStore."""
+        for some in self._listing.pieces(objects.STAMP):
+            yield list(map(objects.to_record, some))
+
+    def add_thumbnails(self, thumbnails: Mapping[str, bytes]) -> None:
+        """See VectorStore."""
+        ids = {str(objects.thumbnail_id(digest)) for digest in thumbnails}
+        with (
+            self._writing(set()),
+            self._doubts.writing({self._thumbnails.collection: ids}),
+        ):
+            self._thumbnails.add(thumbnails)
+
     def maintain(self) -> None:
         """See VectorStore."""
         with self._writing(set()):

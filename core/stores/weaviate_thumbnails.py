@@ -14,7 +14,7 @@ from core.stores.weaviate_objects import ids_filter, thumbnail_id
 from core.stores.weaviate_schema import THUMBNAILS
 from core.stores.weaviate_servers import WeaviateServers
 
-_CHUNK = 100
+CHUNK = 100
 _SWEEP = 500
 _SWEEP_SECONDS = 2.0
 """The server reads whole objects to list their digests, so the sweep of a large index is spread
@@ -37,7 +37,7 @@ class WeaviateThumbnails:
         if not thumbnails:
             return
         self._collection.create()
-        for some in chunks(list(thumbnails), _CHUNK):
+        for some in chunks(list(thumbnails), CHUNK):
             ids = [thumbnail_id(digest) for digest in some]
             there = {each.uuid for each in self._listing.all(ids_filter(ids), [])}
             new = [
@@ -54,7 +54,7 @@ class WeaviateThumbnails:
     def read(self, digests: Collection[str]) -> dict[str, bytes]:
         """The bytes of those that are there."""
         found: dict[str, bytes] = {}
-        for some in chunks(list(dict.fromkeys(digests)), _CHUNK):
+        for some in chunks(list(dict.fromkeys(digests)), CHUNK):
             where = ids_filter([thumbnail_id(digest) for digest in some])
             for each in self._listing.all(where, ["digest", "jpeg"]):
                 found[each.properties["digest"]] = b64decode(each.properties["jpeg"])

@@ -58,8 +58,8 @@ def weaviate_database(name: str, request: pytest.FixtureRequest) -> Iterator[Dat
     yield opened
     opened.close()
     again = WeaviateDatabase(server.url(name), writable=True, api_key=server.key)
-    for embedder in list(opened._stores):
-        again.drop(embedder)
+    for table in again._tables():
+        again._drop(table)
     again._thumbnails.sweep(again._digests_in_use)
     again._notes.delete("catalogue")
     again.close()
@@ -321,3 +321,64 @@ def test_close_may_be_called_twice(database: Database) -> None:
     database.close()
     database.close()
     assert database.address
+
+
+def test_rows_are_all_of_them_once_with_their_vectors(store: VectorStore) -> None:
+    written = {r.id: r for r in (record(f"{n}.jpg", n, racy=n % 2 == 0) for n in range(2_500))}
+    assert list(store.rows()) == []
+    store.upsert(list(written.values()))
+
+    pieces = list(store.rows())
+    found = [row for piece in pieces for row in piece]
+
+    assert len(found) == len({row.id for row in found}) == 2_500
+    assert len(pieces) > 1 or len(written) <= len(pieces[0]) <= 5_000
+    for row in found:
+        origin = written[row.id]
+        assert (row.place, row.stamp, row.digest, row.racy) == (
+            origin.place, origin.stamp, origin.digest, origin.racy
+        )  # fmt: skip
+        assert np.array_equal(row.vector, origin.vector)
+
+
+def test_thumbnails_may_come_before_their_rows(store: VectorStore) -> None:
+    store.add_thumbnails({digest(1): b"first", digest(2): b"second"})
+    store.add_thumbnails({digest(1): b"another"})
+    assert store.thumbnails([digest(1), digest(2)]) == {digest(1): b"first", digest(2): b"second"}
+    store.upsert([record("a", 1)])
+    store.maintain()
+    assert store.thumbnails([digest(1), digest(2)]) == {digest(1): b"first"}
+
+
+def test_an_edition_is_written_beside_the_rows_that_answer(database: Database) -> None:
+    first = database.vectors("model", DIM)
+    first.upsert([record("old", 1)])
+    database.write_catalogue(Catalogue("id", "model"))
+    second = database.vectors("model", DIM, edition="ab12")
+    second.upsert([record("new", 2)])
+    assert paths(database.vectors("model"), "") == ["old"]
+    assert {(h.embedder, h.rows, h.role) for h in database.holdings()} == {
+        ("model", 1, "serving"),
+        ("model", 1, "leftover"),
+    }
+
+    database.write_catalogue(Catalogue("id", "model", edition="ab12"))
+
+    assert paths(database.vectors("model"), "") == ["new"]
+    database.sweep()
+    assert [(h.embedder, h.rows, h.role) for h in database.holdings()] == [("model", 1, "serving")]
+    assert paths(database.vectors("model"), "") == ["new"]
+    assert first.count() == 0
+
+
+def test_a_sweep_spares_what_answers_and_what_is_being_built(database: Database) -> None:
+    for name in ("old", "new", "forgotten"):
+        database.vectors(name, DIM).upsert([record("x", 1)])
+    database.sweep()
+    assert len(database.holdings()) == 3, "without a catalogue nobody knows what is needed"
+    database.write_catalogue(Catalogue("id", "old", "new"))
+    database.sweep()
+    assert {(h.embedder, h.role) for h in database.holdings()} == {
+        ("old", "serving"),
+        ("new", "building"),
+    }
