@@ -152,6 +152,15 @@ def forget(
     raise typer.Exit(run(context.obj, root, as_json=json))
 
 
+@app.command()
+def model(context: Context) -> None:
+    """Serve one model to all parts on this machine."""
+    from core.config import load_config
+    from core.serving.runner import run
+
+    run(load_config(context.obj))
+
+
 def main() -> None:
     """The console script: errors become sentences and exit codes here and nowhere else."""
     try:

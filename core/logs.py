@@ -6,9 +6,21 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Protocol, TextIO
 
-from core.config import Log
+
+class LogSettings(Protocol):
+    """Those of core.config, which a small process need not import."""
+
+    @property
+    def level(self) -> str:
+        """debug, info, warning or error."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """auto, text or json."""
+        ...
 
 
 class _Json(logging.Formatter):
@@ -36,7 +48,7 @@ class _Stderr(logging.StreamHandler[TextIO]):
         pass
 
 
-def set_up_logging(log: Log, environ: Mapping[str, str] = os.environ) -> None:
+def set_up_logging(log: LogSettings, environ: Mapping[str, str] = os.environ) -> None:
     """One handler on stderr. The journal dates its lines itself, so there ours carry no time."""
     handler = _Stderr()
     if log.format == "json":
