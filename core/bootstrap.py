@@ -69,7 +69,7 @@ def open_embedder(config: Config) -> Embedder:
     """The configured model, in the model service where one runs. WeightsMissing (a ModelError) if
     its weights cannot be had now; ConfigError if they do not fit."""
     model = config.model
-    if model.name != COLOUR_LAYOUT:
+    if not is_light(model.name):
         with contextlib.suppress(NobodyThere):
             return _shared(config, None, model.name)
     return opening.open_embedder(model.name, model.weights, model.device)
@@ -78,6 +78,11 @@ def open_embedder(config: Config) -> Embedder:
 def open_preview() -> Embedder:
     """The weight-free stand-in."""
     return opening.open_embedder(COLOUR_LAYOUT)
+
+
+def is_light(model: str) -> bool:
+    """Whether the model needs no process to share it: it has no weights and no torch."""
+    return model == COLOUR_LAYOUT
 
 
 def is_preview(config: Config, name: str) -> bool:
@@ -89,7 +94,7 @@ def open_named(config: Config, name: str) -> Embedder:
     """The embedder that an index names, in the model service where one runs; ModelError if this
     machine cannot provide it."""
     model = name.partition("/")[0]
-    if model != COLOUR_LAYOUT:
+    if not is_light(model):
         with contextlib.suppress(NobodyThere):
             return _shared(config, name, model)
     return _open_here(config, name)

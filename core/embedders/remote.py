@@ -31,11 +31,13 @@ class RemoteEmbedder:
         open_here: Callable[[str], Embedder],
         *,
         patience_seconds: float = PATIENCE_SECONDS,
+        most_bytes: int = MOST_PIXEL_BYTES,
     ) -> None:
         """Has the service load the model.
 
         NobodyThere without a service; ConfigError, WeightsMissing, ModelError as the embedder
-        itself would raise them. `open_here` opens the embedder of a name in this process.
+        itself would raise them. `open_here` opens the embedder of a name in this process;
+        `most_bytes` of pixels are sent at once.
         """
         answer, _ = service.ask(wanted.header() | {"count": 0})
         name, dim = answer.get("name"), answer.get("dim")
@@ -58,6 +60,7 @@ class RemoteEmbedder:
         self._header = by_name.header()
         self._open_here = open_here
         self._patience_seconds = patience_seconds
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._away_since: float | None = None
         self._here: Embedder | None = None
@@ -67,7 +70,7 @@ class RemoteEmbedder:
         check_pixels(pixels, self.preprocessing.size)
         if not len(pixels):
             return np.empty((0, self.dim), np.float32)
-        most = max(1, MOST_PIXEL_BYTES // pixels[0].nbytes)
+        most = max(1, self._most_bytes // pixels[0].nbytes)
         parts = [pixels[start : start + most] for start in range(0, len(pixels), most)]
         try:
             vectors = np.concatenate([self._ask(part) for part in parts])
