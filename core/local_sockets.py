@@ -14,13 +14,15 @@ _CREDENTIALS = struct.Struct("3i")
 
 def listen(file: Path) -> socket.socket:
     """A socket that only our user can reach; one that lies there already is taken for dead."""
-    file.unlink(missing_ok=True)
+    hidden = file.with_name(f".{file.name}")
+    hidden.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _short(file) as address:
+        with _short(hidden) as address:
             listener.bind(address)
-        file.chmod(0o600)  # nobody can connect before listen()
+        hidden.chmod(0o600)  # nobody can connect before listen()
         listener.listen()
+        hidden.replace(file)  # where there is a file, somebody listens
     except BaseException:
         listener.close()
         raise

@@ -40,6 +40,7 @@ def main() -> None:
     door = Door(listener, [*WORKER, sys.argv[1]])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, door.stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     try:
         door.run()
     finally:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from dataclasses import asdict
 from typing import NoReturn
 
@@ -38,6 +39,8 @@ def run(config: Config) -> NoReturn:
     )
     os.set_inheritable(listener.fileno(), True)  # noqa: FBT003 - os's signature
     lock.keep()
+    # Until the doorkeeper can take them: it must not leave its socket behind.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     # What was imported to read the configuration, some 20 MB, is left behind.
     command = [*command_of("core.serving.door"), json.dumps(asdict(settings))]
     os.execv(command[0], command)
