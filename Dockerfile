@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Daemon, bot and web are one image; docker-compose.yml says which part a container runs.
+# Model, daemon, bot and web are one image; docker-compose.yml says which part a container runs.
 FROM python:3.11-slim-bookworm
 
 # Another package index, as pip's own variables: empty means PyPI, whose torch runs on CPU and CUDA.
@@ -29,7 +29,8 @@ RUN pip install --no-deps --no-build-isolation . \
 # The folders exist and belong to the user, so that new volumes do, too.
 RUN useradd --uid "$UID" --user-group --create-home lookalike \
     && mkdir -p /weights /app/dataset /home/lookalike/.cache \
-        /var/lib/lookalike/daemon /var/lib/lookalike/bot /var/lib/lookalike/web \
+        /var/lib/lookalike/model /var/lib/lookalike/daemon \
+        /var/lib/lookalike/bot /var/lib/lookalike/web \
     && chown -R lookalike: /home/lookalike /var/lib/lookalike
 USER lookalike
 

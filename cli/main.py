@@ -197,6 +197,15 @@ def models(context: Context, *, json: JsonOption = False) -> None:
     raise typer.Exit(run(context.obj, as_json=json))
 
 
+@app.command()
+def model(context: Context) -> None:
+    """Serve one model to all parts on this machine."""
+    from core.config import load_config
+    from core.serving.runner import run
+
+    run(load_config(context.obj))
+
+
 def main() -> None:
     """The console script: errors become sentences and exit codes here and nowhere else."""
     try:

@@ -10,18 +10,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
-from core.config import load_config
+from core.bootstrap import is_light
+from core.config import Config, load_config
+from core.local_sockets import connect
 from core.logs import announce, set_up_logging
+from core.serving import socket_file
 
 STOP_SECONDS = 10
 _LOOK_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
+_MODULES = {"model": "core.serving"}
+"""Parts that are not named like their package."""
 
 
 def up(config_file: Path, environ: Mapping[str, str] = os.environ) -> int:
     """The exit code: 0 when asked to stop, else that of the part that ended first."""
-    # What is wrong with it is said once, not by every part.
-    set_up_logging(load_config(config_file).log)
+    config = load_config(config_file)  # what is wrong with it is said once, not by every part
+    set_up_logging(config.log)
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -33,14 +38,17 @@ def up(config_file: Path, environ: Mapping[str, str] = os.environ) -> int:
     running: dict[str, subprocess.Popen[bytes]] = {}
     code = 0
     try:
-        for part in parts(environ):
-            command = [sys.executable, "-m", part, "--config", str(config_file)]
+        for part in parts(config, environ):
+            module = _MODULES.get(part, part)
+            command = [sys.executable, "-m", module, "--config", str(config_file)]
             # In a group of its own, or Ctrl-C would reach it both from the terminal and from us.
             running[part] = subprocess.Popen(
                 command,
                 process_group=0,
                 preexec_fn=_end_with(os.getpid()),  # noqa: PLW1509 - there are no threads here
             )
+            while part == "model" and not (stopping or _ended(running[part]) or _serves(config)):
+                time.sleep(_LOOK_SECONDS)  # the others look for it once, when they start
         while not stopping:
             ended = {part: child.returncode for part, child in running.items() if _ended(child)}
             if ended:
@@ -55,10 +63,20 @@ def up(config_file: Path, environ: Mapping[str, str] = os.environ) -> int:
     return code if code >= 0 else 1
 
 
-def parts(environ: Mapping[str, str]) -> list[str]:
-    """The packages to run; the bot only where it has a token."""
+def parts(config: Config, environ: Mapping[str, str]) -> list[str]:
+    """What to run: the model where it weighs something, the bot only where it has a token."""
+    model = [] if is_light(config.model.name) else ["model"]
     has_token = environ.get("DISCORD_TOKEN") or environ.get("DISCORD_TOKEN_FILE")
-    return ["daemon", "web", *(["bot"] if has_token else [])]
+    return [*model, "daemon", "web", *(["bot"] if has_token else [])]
+
+
+def _serves(config: Config) -> bool:
+    """Whether the model service can be reached; that it begins to start is all the better."""
+    try:
+        connect(socket_file(config.state)).close()
+    except OSError:
+        return False
+    return True
 
 
 def _end_with(parent: int) -> Callable[[], None] | None:

@@ -1,15 +1,22 @@
 """Puts the parts together; the only module that knows every concrete class."""
 
+import contextlib
+import os
 from importlib.metadata import version
+from pathlib import Path
 
 from core.config import Config, read_secret
 from core.decoder import Decoder, DecoderPool
 from core.embedders import Embedder, opening
 from core.embedders.colour_layout import MODEL as COLOUR_LAYOUT
+from core.embedders.remote import RemoteEmbedder
 from core.errors import AppError
 from core.files import FileLock
 from core.images import Limits
 from core.index import ImageIndex
+from core.serving import socket_file
+from core.serving.client import ModelService, NobodyThere
+from core.serving.wanted import Wanted
 from core.steps import Around, unwatched
 from core.stores import Database
 
@@ -60,9 +67,12 @@ def decoder_version(config: Config) -> str:
 
 
 def open_embedder(config: Config) -> Embedder:
-    """The configured model. WeightsMissing (a ModelError) if its weights cannot be had now;
-    ConfigError if they do not fit."""
+    """The configured model, in the model service where one runs. WeightsMissing (a ModelError) if
+    its weights cannot be had now; ConfigError if they do not fit."""
     model = config.model
+    if not is_light(model.name):
+        with contextlib.suppress(NobodyThere):
+            return _shared(config, None, model.name)
     return opening.open_embedder(model.name, model.weights, model.device)
 
 
@@ -71,17 +81,47 @@ def open_preview() -> Embedder:
     return opening.open_embedder(COLOUR_LAYOUT)
 
 
+def is_light(model: str) -> bool:
+    """Whether the model needs no process to share it: it has no weights and no torch."""
+    return model == COLOUR_LAYOUT
+
+
 def is_preview(config: Config, name: str) -> bool:
     """Whether the embedder `name` only stands in for the configured model."""
     return name.partition("/")[0] == COLOUR_LAYOUT != config.model.name
 
 
 def open_named(config: Config, name: str) -> Embedder:
-    """The embedder that an index names; ModelError if this machine cannot provide it."""
-    model = config.model
-    # `model.weights` belongs to `model.name`; another model's are found as if it were null.
-    ours = name.partition("/")[0] == model.name
-    return opening.open_named(name, model.weights if ours else None, model.device)
+    """The embedder that an index names, in the model service where one runs; ModelError if this
+    machine cannot provide it."""
+    model = name.partition("/")[0]
+    if not is_light(model):
+        with contextlib.suppress(NobodyThere):
+            return _shared(config, name, model)
+    return _open_here(config, name)
+
+
+def _open_here(config: Config, name: str) -> Embedder:
+    return opening.open_named(name, _weights(config, name), config.model.device)
+
+
+def _weights(config: Config, name: str) -> Path | None:
+    """`model.weights` belongs to `model.name`; another model's are found as if it were null."""
+    return config.model.weights if name.partition("/")[0] == config.model.name else None
+
+
+def _shared(config: Config, name: str | None, model: str) -> Embedder:
+    """NobodyThere without a service."""
+    weights = _weights(config, model)
+    wanted = Wanted(
+        name,
+        model,
+        str(weights) if weights else None,
+        config.model.device,
+        os.environ.get("LOOKALIKE_WEIGHTS"),
+    )
+    service = ModelService(socket_file(config.state))
+    return RemoteEmbedder(service, wanted, lambda known: _open_here(config, known))
 
 
 def open_search(config: Config, database: Database, decoder: Decoder) -> ImageIndex:

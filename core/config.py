@@ -44,6 +44,7 @@ class Model(_Section):
     weights: Path | None = None
     fallback: Literal["colour-layout"] | None = "colour-layout"
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    unload_minutes: float = Field(default=10, ge=0)
 
 
 class Watch(_Section):

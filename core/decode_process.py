@@ -7,17 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from core import frames
 from core.errors import AppError, ImageError
+from core.programs import command_of
 
-# -P and the first argument: whatever the working directory holds, the worker imports the `core`
-# that we are.
-_WORKER = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from core.decode_worker import main; main()"
-)
-COMMAND = (sys.executable, "-P", "-c", _WORKER, str(Path(__file__).resolve().parent.parent))
+COMMAND = command_of("core.decode_worker")
 # Only what Python needs: the secrets in our environment are none of a decoder's business.
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_", "PYTHON", "LD_", "DYLD_", "TMPDIR")
 # Threads and their arenas count against RLIMIT_AS by what they reserve, not by what they use.

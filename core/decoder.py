@@ -5,6 +5,7 @@ Every worker process has one picture at a time, so the culprit is always known.
 
 import json
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
@@ -19,6 +20,8 @@ from core.images import Limits, check_length, open_upright, thumbnail
 from core.preprocess import Preprocessing
 from core.steps import Around, unwatched
 
+REST_SECONDS = 60.0
+"""A decoder that has had nothing to do for so long ends; another starts in a fifth of a second."""
 _MAX_THUMBNAIL_BYTES = 1_000_000
 _JPEG_MAGIC = b"\xff\xd8\xff"
 
@@ -71,7 +74,8 @@ class InlineDecoder:
 
 
 class DecoderPool:
-    """Decodes in up to `workers` processes of its own, started when they are first needed."""
+    """Decodes in up to `workers` processes of its own, started when they are first needed and ended
+    when they are not for long."""
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class DecoderPool:
         timeout_seconds: float = 60,
         max_memory_bytes: int = 4 << 30,
         *,
+        rest_seconds: float = REST_SECONDS,
         command: Sequence[str] = COMMAND,
         around: Around = unwatched,
     ) -> None:
@@ -95,8 +100,12 @@ class DecoderPool:
         self._command = [*command, json.dumps(settings)]
         self._changed = threading.Condition()
         self._alive: set[WorkerProcess] = set()
-        self._idle: list[WorkerProcess] = []
+        self._idle: list[tuple[float, WorkerProcess]] = []
+        """Since when, and who; the last one to rest is the first to work."""
+        self._rest_seconds = rest_seconds
+        self._reaping = False
         self._closed = False
+        self._closing = threading.Event()
 
     def decode(self, data: bytes, preprocessing: Preprocessing, box: Box | None = None) -> Picture:
         """See Decoder. Waits for a worker as long as it takes; the time limit starts then."""
@@ -142,7 +151,8 @@ class DecoderPool:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            workers, idle = list(self._alive), self._idle
+            self._closing.set()
+            workers, idle = list(self._alive), [worker for _, worker in self._idle]
             self._idle = []
         for worker in workers:
             worker.kill()
@@ -153,7 +163,7 @@ class DecoderPool:
         with self._changed:
             while not self._closed:
                 while self._idle:
-                    worker = self._idle.pop()
+                    _, worker = self._idle.pop()
                     if not worker.ended:
                         return worker
                     worker.end()  # died at rest, of no picture
@@ -172,8 +182,25 @@ class DecoderPool:
             if worker.ended:
                 self._alive.discard(worker)
             else:
-                self._idle.append(worker)
+                self._idle.append((time.monotonic(), worker))
+                if not self._reaping:
+                    self._reaping = True
+                    threading.Thread(target=self._reap, name="reaper", daemon=True).start()
             self._changed.notify()
+
+    def _reap(self) -> None:
+        """End those that rest for long; until none is left."""
+        while not self._closing.wait(self._rest_seconds / 4):
+            with self._changed:
+                due = time.monotonic() - self._rest_seconds
+                tired = [worker for since, worker in self._idle if since <= due]
+                self._idle = [one for one in self._idle if one[0] > due]
+                self._alive.difference_update(tired)
+                for worker in tired:
+                    worker.end()
+                if not self._alive:
+                    self._reaping = False
+                    return
 
 
 def _checked(

@@ -73,3 +73,9 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def keep(self) -> None:
+        """Held by whatever program this process becomes (exec), until that ends."""
+        if self._descriptor is not None:
+            os.set_inheritable(self._descriptor, True)  # noqa: FBT003 - os's signature
+            self._descriptor = None

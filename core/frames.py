@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 
 _LENGTHS = struct.Struct("<IQ")
-_MAX_HEADER_BYTES = 4096
+_MAX_HEADER_BYTES = 1 << 15  # it may hold a path, in which JSON writes a byte as six
 _CHUNK_BYTES = 1 << 20
 
 

@@ -12,9 +12,22 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TextIO
+from typing import Protocol, TextIO
 
-from core.config import Log
+
+class LogSettings(Protocol):
+    """Those of core.config, which a small process need not import."""
+
+    @property
+    def level(self) -> str:
+        """debug, info, warning or error."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """auto, text or json."""
+        ...
+
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +108,7 @@ class _Stderr(logging.StreamHandler[TextIO]):
         pass
 
 
-def set_up_logging(log: Log, environ: Mapping[str, str] = os.environ) -> None:
+def set_up_logging(log: LogSettings, environ: Mapping[str, str] = os.environ) -> None:
     """One handler on stderr, for all that any library says."""
     handler = _Stderr()
     if log.format == "json":

@@ -3,37 +3,22 @@
 import contextlib
 import json
 import logging
-import os
 import queue
 import socket
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
+from core.local_sockets import connect, listen
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_ADDRESS = 100  # bytes; the kernel takes 107
 _LONGEST_REQUEST = 1 << 20
-_CONNECT_SECONDS = 5
 
 Document = dict[str, Any]
-
-
-@contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """The socket's address, through a link where the path is too long for the kernel."""
-    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
-        yield str(path)
-        return
-    with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
-        link = Path(folder) / "s"
-        link.symlink_to(path.parent.absolute(), target_is_directory=True)
-        yield str(link / path.name)
 
 
 @dataclass
@@ -68,13 +53,7 @@ class ControlServer:
 
     def start(self) -> None:
         """Listen; the daemon's lock is held, so a socket that lies there is a dead one."""
-        self._file.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with _short(self._file) as address:
-            listener.bind(address)
-        self._file.chmod(0o600)  # nobody can connect before listen()
-        listener.listen()
-        self._socket = listener
+        self._socket = listen(self._file)
         self.ensure()
 
     def ensure(self) -> None:
@@ -127,45 +106,46 @@ def _send(stream: Any, document: Document) -> None:
 def is_listening(file: Path) -> bool:
     """Whether a process holds the socket, even one that hangs. AppError if this user may not know.
     A daemon that is connected to and asked nothing takes no notice."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        return _connect(connection, file)
+    connection = _connect(file)
+    if connection:
+        connection.close()
+    return connection is not None
 
 
 def ask_daemon(
     file: Path, command: str, arguments: Document, progress: Callable[[Document], None]
 ) -> Document | None:
     """What the running daemon answers; None where no daemon runs. AppError if it refuses."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with connection:
-        if not _connect(connection, file):
-            return None
-        connection.settimeout(None)
-        with contextlib.suppress(ConnectionError), connection.makefile("rwb") as stream:
-            _send(stream, {"command": command, **arguments})
-            for line in stream:
-                answer = json.loads(line)
-                if "progress" in answer:
-                    progress(answer["progress"])
-                elif "error" in answer:
-                    failure = AppError(answer["error"])
-                    failure.exit_code = answer["exit_code"]
-                    raise failure
-                else:
-                    return dict(answer["result"])
+    connection = _connect(file)
+    if connection is None:
+        return None
+    with (
+        connection,
+        contextlib.suppress(ConnectionError),
+        connection.makefile("rwb") as stream,
+    ):
+        _send(stream, {"command": command, **arguments})
+        for line in stream:
+            answer = json.loads(line)
+            if "progress" in answer:
+                progress(answer["progress"])
+            elif "error" in answer:
+                failure = AppError(answer["error"])
+                failure.exit_code = answer["exit_code"]
+                raise failure
+            else:
+                return dict(answer["result"])
     raise AppError("The daemon stopped before it was done; what it did so far is kept.")
 
 
-def _connect(connection: socket.socket, file: Path) -> bool:
-    """False where nobody listens."""
-    connection.settimeout(_CONNECT_SECONDS)
+def _connect(file: Path) -> socket.socket | None:
+    """None where nobody listens."""
     try:
-        with _short(file) as address:
-            connection.connect(address)
+        return connect(file)
     except (FileNotFoundError, ConnectionRefusedError):
-        return False
+        return None
     except OSError as error:
         raise AppError(
             f"The daemon's socket {file} cannot be reached: {error.strerror or error}. "
             "Run the command as the daemon's user."
         ) from None
-    return True

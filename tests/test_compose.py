@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from cli.keys import NAMES, fill
 from core.config import load_config, read_secret
 from core.errors import AppError
+from core.serving import socket_file
 from core.stores.weaviate import WeaviateDatabase
 from core.stores.weaviate_url import parse_weaviate_url
 from core.stores.weaviate_versions import is_supported, parse_version
@@ -93,11 +94,23 @@ def test_only_the_daemon_may_write() -> None:
         writable = [v for v in part["volumes"] if not v.endswith(":ro")]
         assert writable == [f"{name}:/var/lib/lookalike/{name}"]
     assert "DAEMON" in service("daemon")["environment"]["WEAVIATE_API_KEY"]
-    for name in ("daemon", "web", "bot"):
+    for name in ("model", "daemon", "web", "bot"):
         part = service(name)
         assert part["read_only"]
         assert part["cap_drop"] == ["ALL"]
         assert all(":ro" in volume for volume in part["volumes"] if volume.startswith(("./", "$")))
+
+
+def test_the_model_is_shared_by_a_socket_and_cannot_reach_the_index() -> None:
+    model = service("model")
+    assert model["networks"] == ["outside"]
+    assert "WEAVIATE_API_KEY" not in model["environment"]
+    volume, folder = "model", "/var/lib/lookalike/model"
+    assert f"{volume}:{folder}" in model["volumes"]
+    assert model["healthcheck"]["test"][-1] == f"{folder}/{socket_file(Path()).name}"
+    for name in ("daemon", "web", "bot"):
+        assert f"{volume}:{folder}:ro" in service(name)["volumes"]
+        assert service(name)["depends_on"]["model"] == {"condition": "service_healthy"}
 
 
 def test_the_pinned_server_is_one_that_we_support() -> None:

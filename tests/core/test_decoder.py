@@ -349,3 +349,22 @@ def test_extreme_shapes_cost_no_more_than_others(method, size):
     assert pixels.shape == (224, 224, 3)
     assert (np.abs(pixels.astype(int) - (10, 200, 30)) <= 1).all()
     assert time.perf_counter() - started < 0.5
+
+
+def test_a_decoder_that_rests_for_long_ends_and_another_comes_when_needed() -> None:
+    pool = DecoderPool(DEFAULT_LIMITS, 1, rest_seconds=0.2, command=TREACHEROUS)
+
+    def pid() -> int:
+        with pytest.raises(ImageError) as said:
+            pool.decode(b"pid", PREPARED)
+        return int(str(said.value))
+
+    try:
+        first = pid()
+        deadline = time.monotonic() + 20
+        while is_alive(first):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert pid() != first
+    finally:
+        pool.close()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import AppError
-from daemon.control import ControlServer, Request, _short, ask_daemon
+from core.local_sockets import listen
+from daemon.control import ControlServer, Request, ask_daemon
 
 
 @pytest.fixture(params=["short", "longer than the kernel takes"])
@@ -53,8 +54,7 @@ def test_a_refusal_keeps_its_sentence_and_exit_code(file: Path) -> None:
 
 def test_no_daemon_is_no_answer(file: Path) -> None:
     assert ask_daemon(file, "sync", {}, print) is None
-    with socket.socket(socket.AF_UNIX) as dead, _short(file) as address:
-        dead.bind(address)  # as a SIGKILL leaves it: the file lies there
+    listen(file).close()  # as a SIGKILL leaves it: the file lies there
     assert ask_daemon(file, "sync", {}, print) is None
 
 

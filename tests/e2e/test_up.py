@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from cli.up import parts
+from core.config import load_config
 from tests.pictures import jpeg, write
 from tests.project import TOP, Project
 
@@ -110,7 +111,15 @@ def test_a_part_that_cannot_start_ends_it_all(project: Project) -> None:
     assert wrong.stderr.count("wach: there is no such setting") == 1
 
 
-def test_the_bot_runs_where_it_has_a_token() -> None:
-    assert parts({}) == parts({"DISCORD_TOKEN": ""}) == ["daemon", "web"]
-    assert parts({"DISCORD_TOKEN": "x"}) == ["daemon", "web", "bot"]
-    assert parts({"DISCORD_TOKEN_FILE": "/run/x"}) == ["daemon", "web", "bot"]
+def test_the_bot_runs_where_it_has_a_token(project: Project) -> None:
+    project.command()
+    config = load_config(project.folder / "config.yaml")
+    assert parts(config, {}) == parts(config, {"DISCORD_TOKEN": ""}) == ["daemon", "web"]
+    assert parts(config, {"DISCORD_TOKEN": "x"}) == ["daemon", "web", "bot"]
+    assert parts(config, {"DISCORD_TOKEN_FILE": "/run/x"}) == ["daemon", "web", "bot"]
+
+
+def test_a_model_that_weighs_something_gets_a_process_to_share_it(project: Project) -> None:
+    project.configure(model={"name": "dinov2_vits14"})
+    project.command()
+    assert parts(load_config(project.folder / "config.yaml"), {}) == ["model", "daemon", "web"]
