@@ -1,15 +1,15 @@
 """The forward pass by OpenVINO, where it is installed: its only home; made of our torch model."""
 
 import logging
-import os
 import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-_log = logging.getLogger(__name__)
 
 BATCH_SIZE = 1
 """A picture a core, as it needs no larger batch to be fast: on two Zen 3 cores 10.7 pictures a
@@ -26,11 +26,11 @@ class OpenVinoForward:
 
     def __init__(self, module: Any, example: Any, *, bf16: bool, threads: int) -> None:
         """`module` takes a tensor like `example`. Raises whatever OpenVINO raises."""
-        os.environ.setdefault("OPENVINO_TELEMETRY_DISABLE", "1")
         import openvino
 
         self._core = openvino.Core()
-        self._model = openvino.convert_model(module, example_input=example)
+        with _manners_kept():
+            self._model = openvino.convert_model(module, example_input=example)
         self._model.reshape([-1, *example.shape[1:]])
         self._settings = {"INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
         self._threads = threads
@@ -58,3 +58,16 @@ class OpenVinoForward:
                 }
                 self._compiled[streams] = self._core.compile_model(self._model, "CPU", settings)
             return self._compiled[streams]
+
+
+@contextmanager
+def _manners_kept() -> Iterator[None]:
+    """The tracer warns of every shape it takes for fixed, and a conversion that fails leaves the
+    root logger at ERROR."""
+    level = logging.root.level
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.root.setLevel(level)

@@ -295,14 +295,13 @@ def test_a_backend_that_fails_leaves_the_work_to_torch(
     assert embedder.name == expected.name
 
 
-@pytest.mark.parametrize("count", [1, 8, 11])
-def test_openvino_gives_torchs_vectors_by_the_piece_and_in_bulk(
-    tiny_file: Path, count: int
-) -> None:
+def test_openvino_gives_torchs_vectors_by_the_piece_and_in_bulk(tiny_file: Path) -> None:
     pytest.importorskip("openvino")
-    pixels = np.random.default_rng(1).integers(0, 256, (count, 160, 160, 3), np.uint8)
+    pixels = np.random.default_rng(1).integers(0, 256, (11, 160, 160, 3), np.uint8)
     exact = TimmEmbedder(TINY, tiny_file, precision="fp32", backend="torch")
     fast = TimmEmbedder(TINY, tiny_file, precision="fp32", backend="openvino")
     assert fast.backend == "openvino"
     assert fast.name == exact.name
-    assert ((exact.embed(pixels) * fast.embed(pixels)).sum(axis=1) >= 0.99999).all()
+    for count in (1, 8, 11):
+        likeness = (exact.embed(pixels[:count]) * fast.embed(pixels[:count])).sum(axis=1)
+        assert (likeness >= 0.99999).all()
