@@ -32,18 +32,18 @@ from daemon.counters import EmbeddedTotal
 from daemon.holds import Holds
 from daemon.ingest import Ingest
 from daemon.job import Job, Listener
-from daemon.mirrors import Mirrors
+from daemon.mirrors import Mirrors, switch_blocker
 from daemon.recent import RecentlyDeleted
 from daemon.roots import Roots
 from daemon.scanner import Scanner
 from daemon.sync import SyncReport, SyncService
+from daemon.tally import Tally
 
 logger = logging.getLogger(__name__)
 
 Urgent = Callable[[], list[Place]]
 LONGEST_SETTLE_SECONDS = 30
 MOST_BUILD_PASSES = 20
-COUNT_SECONDS = 1
 
 
 class Engine:
@@ -84,7 +84,7 @@ class Engine:
             open_preview=open_preview,
         )
         self._services: dict[str, SyncService] = {}
-        self._counted = 0.0
+        self._tally = Tally(self.board, self._database, self.mirrors, self.holds)
         self.reported: Callable[[Collection[Place], SyncReport], object] = lambda *_: None
         """Told of every sync of the index that answers, whoever asked for it."""
 
@@ -170,7 +170,12 @@ class Engine:
 
     def _job(self, listener: Listener | None, urgent: Urgent | None) -> Job:
         return Job(
-            self.board, self._total, self.stop, listener=listener, count=self._count, urgent=urgent
+            self.board,
+            self._total,
+            self.stop,
+            listener=listener,
+            count=self._tally.count,
+            urgent=urgent,
         )
 
     def root_problem(self, root: str) -> str | None:
@@ -209,7 +214,8 @@ class Engine:
         # A file that is always being written is no reason to wait: the next scan looks at it.
         if report.found > len(report.again) or report.stopped:
             return False
-        blocker = self._blocker(report)
+        old = self._database.vectors(self.mirrors.catalogue.serving)
+        blocker = switch_blocker(report, old, self.config.roots, holding=bool(self.holds))
         self.board.problem("switch", blocker)
         if blocker:
             return False
@@ -219,22 +225,6 @@ class Engine:
             self._services.clear()  # among them the one that holds no deletions
         self.refresh()
         return True
-
-    def _blocker(self, report: SyncReport) -> str | None:
-        """What the old index has and the new one would lose: a sentence, or None."""
-        old = self._database.vectors(self.mirrors.catalogue.serving)
-        foreign = sorted(old.roots().keys() - self.config.roots.keys())
-        if report.suspended:
-            what = " ".join(report.suspended.values())
-        elif report.failed and old.count(list(report.failed)):
-            what = f"{min(report.failed)} cannot be read, and it is indexed."
-        elif self.holds:
-            what = "Deletions are held back: run `lookalike approve`, or bring the files back."
-        elif foreign:
-            what = f"Rows of roots that are no longer configured: `lookalike forget {foreign[0]}`."
-        else:
-            return None
-        return f"The new index is complete, but the old one goes on answering. {what}"
 
     def build_to_the_end(self, listener: Listener) -> None:
         """As a person asks for it; what cannot be finished is left to the next time."""
@@ -318,45 +308,14 @@ class Engine:
         for service in self._services.values():
             service.index.store.maintain()
 
-    def _count(self) -> None:
-        """The rows of each root, at most once a second."""
-        if time.monotonic() - self._counted >= COUNT_SECONDS:
-            store = self._database.vectors(self.mirrors.catalogue.serving)
-            for root in self.config.roots:
-                self.board.indexed[root] = store.count([Place(root, "")])
-            self._counted = time.monotonic()
-            self.board.moved()
-
     def refresh(self) -> None:
         """Count again what the status shows; keep the notes."""
-        board, catalogue = self.board, self.mirrors.catalogue
-        indexed = self._database.vectors(catalogue.serving).roots()
-        board.model = catalogue.serving
-        board.indexed = {root: indexed.get(root, 0) for root in self.config.roots}
-        self._counted = time.monotonic()
-        board.rejected = len(self._rejections)
-        board.held = len(self.holds)
-        board.problem("model", self.mirrors.problem)
-        foreign = sorted(indexed.keys() - self.config.roots.keys())
-        board.problem("foreign roots", _foreign_sentence(foreign) if foreign else None)
-        board.problem(
-            "held",
-            f"{board.held} deletions are held back; if they are right, run: lookalike approve"
-            if board.held
-            else None,
-        )
+        self.board.rejected = len(self._rejections)
+        self.board.problem("model", self.mirrors.problem)
+        self._tally.refresh()
         if self._rejections != self._saved_rejections:
             write_rejections(self.config.state / "daemon", self._rejections)
             self._saved_rejections = dict(self._rejections)
-        board.moved()
-
-
-def _foreign_sentence(roots: list[str]) -> str:
-    names = ", ".join(roots)
-    return (
-        f"No longer configured, kept and not searched: {names}. "
-        f"To delete their rows, run: lookalike forget {roots[0]}"
-    )
 
 
 def _state_error(config: Config, error: Exception) -> AppError:

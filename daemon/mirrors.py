@@ -3,13 +3,14 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from core.config import Config
 from core.embedders import Embedder
 from core.errors import ConfigError, ModelError
-from core.stores import Catalogue, Database
+from core.stores import Catalogue, Database, VectorStore
+from daemon.report import SyncReport
 
 logger = logging.getLogger(__name__)
 
@@ -138,3 +139,22 @@ class Mirrors:
     def _write(self, catalogue: Catalogue) -> None:
         self._database.write_catalogue(catalogue)
         self.catalogue = catalogue
+
+
+def switch_blocker(
+    report: SyncReport, old: VectorStore, roots: Collection[str], *, holding: bool
+) -> str | None:
+    """What the old index has and the new one, which `report` says is complete, would lose: a
+    sentence, or None."""
+    foreign = sorted(old.roots().keys() - set(roots))
+    if report.suspended:
+        what = " ".join(report.suspended.values())
+    elif report.failed and old.count(list(report.failed)):
+        what = f"{min(report.failed)} cannot be read, and it is indexed."
+    elif holding:
+        what = "Deletions are held back: run `lookalike approve`, or bring the files back."
+    elif foreign:
+        what = f"Rows of roots that are no longer configured: `lookalike forget {foreign[0]}`."
+    else:
+        return None
+    return f"The new index is complete, but the old one goes on answering. {what}"

@@ -1,5 +1,7 @@
-"""A progress bar where a person watches, on stderr."""
+"""How far the work is: a bar where a person watches, else a line in the log now and then."""
 
+import logging
+import time
 from types import TracebackType
 
 from rich.console import Console
@@ -13,6 +15,10 @@ from rich.progress import (
 )
 
 from core.state import Progress as Known
+
+logger = logging.getLogger(__name__)
+
+LOG_SECONDS = 10
 
 
 class ProgressBar:
@@ -65,3 +71,24 @@ class ProgressBar:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class LogProgress:
+    """A Listener where nobody watches a bar."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + LOG_SECONDS
+
+    def __call__(self, progress: Known) -> None:
+        """A line, if the last one is old enough."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + LOG_SECONDS
+            left = progress.seconds_left
+            logger.info(
+                "%d of %d files, %.1f a second%s",
+                progress.done,
+                progress.total,
+                progress.per_second,
+                f", {left:.0f} s left" if left else "",
+            )

@@ -10,16 +10,16 @@ from core.config import Config
 from core.errors import AppError, ConfigError
 from core.reader import COARSEST_TICK_SECONDS
 from core.records import Place
-from core.state import Progress
-from daemon.canary import Canary
+from daemon.caretaker import Caretaker
 from daemon.commands import carry_out
 from daemon.control import ControlServer, Request
 from daemon.engine import Engine, Urgent
 from daemon.hints import Hints
 from daemon.job import Listener
 from daemon.opening import open_patiently
+from daemon.pace import Pace
+from daemon.progress import LogProgress
 from daemon.sync import SyncReport
-from daemon.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +27,10 @@ HEALTH_SECONDS = 1.0
 MOUNTS_SECONDS = 0.25
 """A watcher that is being armed anew tells of no mount."""
 FAILED_AGAIN_SECONDS = 60
-LONGEST_BACKOFF_SECONDS = 60
-SCAN_WITHOUT_EVENTS_SECONDS = 300
-MAINTAIN_SECONDS = 300
 ARM_SECONDS = 60
 """A tree whose folders are not all watched by then is scanned while the rest is being armed; the
 watcher asks for another look at every folder that it arms later."""
 STOP_SECONDS = 5
-LOG_SECONDS = 10
 
 
 class Daemon:
@@ -49,7 +45,7 @@ class Daemon:
     ) -> None:
         """`listener` hears of progress (default: the log does); `ready` is called once watching."""
         self._config = config
-        self._listener = listener or _LogProgress()
+        self._listener = listener or LogProgress()
         self._ready = ready
         self.started = False
         """False while the model is being loaded, perhaps downloaded, and folders are armed."""
@@ -57,21 +53,11 @@ class Daemon:
         self._hints = Hints(config.watch.settle_seconds)
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._control = ControlServer(config.state / "daemon" / "control.sock", self._receive)
-        folder = config.state / "daemon" / "canary"
-        self._canary = Canary(folder)
-        self._watcher = Watcher(config.roots, self._hints, self._ignored, canary=folder)
-        self._looked_in = self._shared_in = -1
-        self._shared: dict[str, str] = {}
-        """Root -> why its changes may bring no events."""
+        self._caretaker = Caretaker(config, self._engine, self._hints)
+        self._pace = Pace(config.watch.rescan_minutes)
         self._depth = 0
         """How many syncs are under way around the current one."""
-        self._backoff_seconds = 0.0
-        self._not_before = 0.0
-        self._next_scan = 0.0
-        self._next_health = 0.0
-        self._next_maintenance = time.monotonic() + MAINTAIN_SECONDS
-        self._next_build = 0.0
-        self._build_pause_seconds = HEALTH_SECONDS
+        self._next_look = 0.0
         self._failed: dict[Place, str] = {}
         self._dealt_with: list[Place] = []
         self._engine.reported = self._digest
@@ -92,16 +78,14 @@ class Daemon:
             open_patiently(engine, self._refuse)
             if engine.stop.is_set():
                 return
-            self._sing()
-            self._watcher.start()
-            self._watcher.wait_armed(ARM_SECONDS)
+            self._caretaker.start(ARM_SECONDS)
             self._ready()
             logger.info("Watching %s", ", ".join(map(str, self._config.roots.values())))
             self.started = True
             while not engine.stop.is_set():
                 self._step()
         finally:
-            self._watcher.stop()
+            self._caretaker.stop()
             self._control.stop()
             engine.close()
             logger.info("Stopped")
@@ -111,21 +95,22 @@ class Daemon:
     def _step(self) -> None:
         try:
             self._look_after()
-            if time.monotonic() < self._not_before:
+            if self._pace.pausing:
                 self._serve_requests()
                 self._hints.wait(0.2)
                 return
             self._urgent()
-            if time.monotonic() >= self._next_scan:
+            if self._pace.scan_due:
                 self._scan()
-            elif self._engine.mirrors.building and time.monotonic() >= self._next_build:
-                self._build()
-            elif time.monotonic() >= self._next_maintenance and not self._hints.pending:
-                self._next_maintenance = time.monotonic() + MAINTAIN_SECONDS
+            elif self._engine.mirrors.building and self._pace.build_due:
+                self._pace.built(complete=self._engine.build(self._listener, self._between))
+            elif self._pace.upkeep_due and not self._hints.pending:
+                self._pace.upkeep_begins()
                 self._engine.maintain()
             else:
                 self._hints.wait(MOUNTS_SECONDS)
-            self._succeeded()
+            if self._pace.recovered():
+                self._engine.board.problem("work", None)
         except ConfigError:
             raise
         except AppError as error:
@@ -137,77 +122,25 @@ class Daemon:
             self._try_later(f"An unexpected error, {type(error).__name__}; the log has it whole.")
 
     def _look_after(self) -> None:
-        """Once a second, and at once when a watcher is in trouble or a mount has changed: are the
-        roots still there, is everything still watched?"""
-        now, generation = time.monotonic(), self._engine.roots.generation
-        alarmed = self._hints.alarmed() or generation != self._looked_in
-        if now < self._next_health and not alarmed:
+        """Once a second, and at once when events may have been lost."""
+        now, alarmed = time.monotonic(), self._caretaker.alarmed()
+        if now < self._next_look and not alarmed:
             return
-        self._looked_in = generation
-        self._next_health = now + HEALTH_SECONDS
-        self._watcher.ensure()
-        self._control.ensure()
-        self._engine.board.ensure()
-        self._sing()
-        for root in self._canary.silent(self._watcher.heard):
-            self._watcher.replace(root)
-        self._find_shared()
-        unwatched = self._hints.unwatched
-        for root in self._config.roots:
-            self._root_health(root)
-            if root in unwatched and root in self._watcher.armed and self._fully_watched:
-                self._hints.watched(root)
-                self._next_scan = 0.0
-            self._engine.board.problem(f"watching {root}", self._hints.unwatched.get(root))
-        self._next_scan = min(self._next_scan, now + self._scan_interval_seconds())
-        if self._engine.mirrors.retry():
-            self._next_scan = 0.0
+        self._next_look = now + HEALTH_SECONDS
         board = self._engine.board
+        self._control.ensure()
+        board.ensure()
+        watched_again = self._caretaker.look()
+        self._pace.events(missing=self._caretaker.without_events)
+        if self._engine.mirrors.retry() or watched_again:
+            self._pace.scan_now()
         board.pending = self._hints.pending + max(0, board.work.total - board.work.done)
         board.moved()
-
-    def _sing(self) -> None:
-        try:
-            self._canary.sing()
-        except OSError as error:
-            reason = f"The state folder cannot be written ({error.strerror})."
-            self._engine.board.problem("canary", f"{reason} Nobody can tell if events arrive.")
-        else:
-            self._engine.board.problem("canary", None)
-
-    def _find_shared(self) -> None:
-        """Roots on file systems that send no events; asked again whenever a mount has changed."""
-        roots = self._engine.roots
-        if self._shared_in == roots.generation:
-            return
-        self._shared_in = roots.generation
-        minutes = min(self._config.watch.rescan_minutes, SCAN_WITHOUT_EVENTS_SECONDS / 60)
-        for root in self._config.roots:
-            self._shared.pop(root, None)
-            if kind := roots.shared(root):
-                self._shared[root] = (
-                    f"Root '{root}' lies on {kind}, which does not tell of changes made elsewhere: "
-                    f"all of it is compared every {minutes:g} minutes."
-                )
-            self._engine.board.problem(f"events of {root}", self._shared.get(root))
-
-    @property
-    def _fully_watched(self) -> bool:
-        return not self._watcher.failed_watches
-
-    def _root_health(self, root: str) -> None:
-        problem = self._engine.root_problem(root)
-        was = self._engine.board.states[root]
-        if problem:
-            self._engine.board.state(root, "suspended", problem)
-        elif was == "suspended":
-            self._engine.board.state(root, "scanning")
-            self._hints.rescan(root)
 
     def _scan(self) -> None:
         """The truth: everything is compared."""
         engine = self._engine
-        self._next_scan = time.monotonic() + self._scan_interval_seconds()
+        self._pace.scan_begins()
         for root, state in engine.board.states.items():
             if state != "suspended":
                 engine.board.state(root, "scanning")
@@ -230,22 +163,6 @@ class Daemon:
             report.written,
             report.deleted,
         )
-
-    def _scan_interval_seconds(self) -> float:
-        interval = self._config.watch.rescan_minutes * 60
-        if self._hints.unwatched or self._shared:
-            return min(interval, SCAN_WITHOUT_EVENTS_SECONDS)
-        return interval
-
-    def _build(self) -> None:
-        """One pass over the index being built; the more of them were in vain, the rarer."""
-        if self._engine.build(self._listener, self._between):
-            self._build_pause_seconds = HEALTH_SECONDS
-            self._next_scan = 0.0  # what changed during the last pass
-        else:
-            self._next_build = time.monotonic() + self._build_pause_seconds
-            longest = self._config.watch.rescan_minutes * 60
-            self._build_pause_seconds = min(longest, self._build_pause_seconds * 2)
 
     def _between(self) -> list[Place]:
         """_urgent in the middle of other work."""
@@ -278,7 +195,7 @@ class Daemon:
             request = self._requests.get()
             carry_out(self._engine, request)
             if request.command == "forget":  # of a root that stays: it is indexed again
-                self._next_scan = 0.0
+                self._pace.scan_now()
 
     def _sync_due(self, due: list[Place], urgent: Urgent | None) -> None:
         try:
@@ -312,21 +229,14 @@ class Daemon:
         if self._depth:
             return  # a scan goes on around us
         for root, state in list(self._engine.board.states.items()):
-            if state in ("scanning", "starting") and time.monotonic() < self._next_scan:
+            if state in ("scanning", "starting") and not self._pace.scan_due:
                 self._engine.board.state(root, "watching")
 
     # ---- failures ---------------------------------------------------------------------------
 
     def _try_later(self, sentence: str) -> None:
-        self._backoff_seconds = min(LONGEST_BACKOFF_SECONDS, max(1.0, self._backoff_seconds * 2))
-        self._not_before = time.monotonic() + self._backoff_seconds
-        self._next_scan = 0.0  # whatever was lost on the way is found by comparing everything
+        self._pace.failed()
         self._engine.board.problem("work", sentence)
-
-    def _succeeded(self) -> None:
-        if self._backoff_seconds and self._next_scan:
-            self._backoff_seconds = 0.0
-            self._engine.board.problem("work", None)
 
     def _refuse(self, error: AppError) -> None:
         while not self._requests.empty():
@@ -338,9 +248,6 @@ class Daemon:
         self._requests.put(request)
         self._hints.wake()
 
-    def _ignored(self, _root: str, relative: bytes, is_dir: bool) -> bool:  # noqa: FBT001 - Ignored
-        return self._engine.candidates.ignored(relative, is_dir=is_dir)
-
 
 def _unreadable(failed: dict[Place, str]) -> str | None:
     if not failed:
@@ -351,23 +258,3 @@ def _unreadable(failed: dict[Place, str]) -> str | None:
         f"Cannot be read: {place} ({reason}){more}. What is indexed of it stays; "
         "check the permissions and the disk."
     )
-
-
-class _LogProgress:
-    """Progress where nobody watches a bar: a line now and then."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + LOG_SECONDS
-
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + LOG_SECONDS
-            left = progress.seconds_left
-            logger.info(
-                "%d of %d files, %.1f a second%s",
-                progress.done,
-                progress.total,
-                progress.per_second,
-                f", {left:.0f} s left" if left else "",
-            )

@@ -7,7 +7,6 @@ emitter's thread: its queue and dispatcher carry nothing, so that no queue can g
 dispatcher can die (#427). Other platforms use the stock observer.
 """
 
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -17,35 +16,19 @@ from types import TracebackType
 from typing import Self, cast
 
 from watchdog import events
-from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
 
-from daemon.armed_root import ArmedRoot, identity
+from daemon.armed_root import ArmedRoot
 from daemon.root_keeper import RootKeeper
 from daemon.signals import Ignored, SafeSink, Sink, Trouble
+from daemon.watcher_stock import ENDED, JOIN_SECONDS, StockRoot
 
 __all__ = ["Ignored", "Sink", "Trouble", "Watcher"]
 
 TURN_SECONDS = 0.25
 """So long an idle thread waits at most before it looks at its root, or for the order to stop."""
-JOIN_SECONDS = 0.9
 
-_ENDED = "The thread that watched root '{}' ended; a new one watches it."
 _SILENT = "Events of root '{}' have ceased to arrive; a new thread watches it."
-_CHANGED = "Another folder now lies where root '{}' was."
-
-# Never FileOpened or FileClosedNoWrite: our own reading would wake us for ever. Created and moved
-# folders must be among them, else new folders are not watched (watchdog #990).
-STOCK_EVENTS: list[type[events.FileSystemEvent]] = [
-    events.FileCreatedEvent,
-    events.FileModifiedEvent,
-    events.FileMovedEvent,
-    events.FileDeletedEvent,
-    events.FileClosedEvent,
-    events.DirCreatedEvent,
-    events.DirMovedEvent,
-    events.DirDeletedEvent,
-]
 
 
 class Watcher:
@@ -66,10 +49,10 @@ class Watcher:
     ) -> None:
         """`ignored` is called from the watcher's threads; an ignored folder is not watched.
         `canary` is a folder that is watched together with every root, see `heard`."""
-        self._roots: dict[str, _InotifyRoot | _StockRoot] = {
+        self._roots: dict[str, _InotifyRoot | StockRoot] = {
             root: _InotifyRoot(root, path, sink, ignored, canary)
             if inotify
-            else _StockRoot(root, path, sink, ignored)
+            else StockRoot(root, path, sink, ignored)
             for root, path in roots.items()
         }
 
@@ -175,7 +158,7 @@ class _InotifyRoot:
         if self._alive:
             return
         if self._observer:
-            self._give_up(_ENDED)
+            self._give_up(ENDED)
         # One observer a root, because watchdog gives an emitter nothing of ours but its path.
         emitter = partial(_Emitter, keeper=self._keeper)
         self._observer = BaseObserver(cast("type[EventEmitter]", emitter), timeout=TURN_SECONDS)
@@ -235,96 +218,3 @@ class _Emitter(EventEmitter):
     def join(self, timeout: float | None = JOIN_SECONDS) -> None:
         # watchdog joins without a limit: a sink that hangs would hang stop() as well.
         super().join(timeout)
-
-
-class _StockRoot(events.FileSystemEventHandler):
-    """A root watched by watchdog's own observer, where there is no inotify. Its events are hints
-    for what they name; its losses are repaired by the rescan."""
-
-    watches = failed_watches = 0
-    heard_seconds = None
-
-    def __init__(self, root: str, path: Path, sink: Sink, ignored: Ignored) -> None:
-        self._root = root
-        self._path = path
-        self._sink = SafeSink(sink)
-        self._ignored = ignored
-        self._observer: BaseObserver | None = None
-        self._identity: tuple[int, int] | None = None
-        self._top = b""
-        self._announce = False
-        self._told: str | None = None
-
-    @property
-    def armed(self) -> bool:
-        observer = self._observer
-        return (
-            observer is not None
-            and observer.is_alive()
-            and all(emitter.is_alive() for emitter in observer.emitters)
-        )
-
-    def wait_armed(self, _timeout_seconds: float) -> bool:
-        self._announce = True
-        return self.armed
-
-    def ensure(self) -> None:
-        try:
-            found = identity(self._path)
-        except OSError as error:
-            self.stop()
-            detail = f"The folder of root '{self._root}' cannot be watched: {error.strerror}."
-            self._tell(Trouble.ROOT_GONE, detail)
-            return
-        if self._observer and found != self._identity:
-            self._tell(Trouble.ROOT_CHANGED, _CHANGED.format(self._root))
-            self.stop()
-        elif self._observer and not self.armed:
-            self._tell(Trouble.READER_DIED, _ENDED.format(self._root))
-            self.stop()
-        if self._observer is None:
-            self._start(found)
-
-    def replace(self) -> None:
-        self.stop()
-        self.ensure()
-
-    def ask_to_stop(self) -> None:
-        pass  # its threads do not wait for a next turn
-
-    def stop(self) -> None:
-        observer, self._observer = self._observer, None
-        if observer:
-            self._announce = True
-            observer.stop()
-            observer.join(JOIN_SECONDS)
-
-    def on_any_event(self, event: events.FileSystemEvent) -> None:
-        for name in {event.src_path, event.dest_path} - {""}:
-            path = os.fsencode(name)
-            relative = path.removeprefix(self._top).lstrip(b"/")
-            if not path.startswith(self._top):
-                relative = b""  # spelt in a way we do not know: look everywhere
-            if not relative or not self._ignored(self._root, relative, event.is_directory):
-                settled = isinstance(event, events.FileClosedEvent | events.FileMovedEvent)
-                self._sink.hint(self._root, relative, settled=settled)
-
-    def _start(self, found: tuple[int, int]) -> None:
-        top = self._path.resolve()
-        self._identity, self._top = found, os.fsencode(top)
-        observer = Observer()
-        try:
-            observer.schedule(self, str(top), recursive=True, event_filter=STOCK_EVENTS)
-            observer.start()
-        except OSError as error:
-            detail = f"Root '{self._root}' cannot be watched ({error.strerror}): it is scanned."
-            self._tell(Trouble.WATCH_LIMIT, detail)
-            return
-        self._observer, self._told = observer, None
-        if self._announce:
-            self._sink.hint(self._root, b"", settled=False)
-
-    def _tell(self, trouble: Trouble, detail: str) -> None:
-        if detail != self._told:  # a root may be gone for days
-            self._told = detail
-            self._sink.trouble(self._root, trouble, detail)

@@ -25,7 +25,7 @@ HOMES = {
     "lancedb": "core/stores/lance",
     "weaviate": "core/stores/weaviate_client.py",
     "grpc": "core/stores/weaviate_client.py",
-    "watchdog": "daemon/watcher.py",
+    "watchdog": "daemon/watcher",
     "discord": "bot/",
     "aiohttp": "bot/",
     "yarl": "bot/",

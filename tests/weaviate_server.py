@@ -1,6 +1,7 @@
 """A real Weaviate server for tests: started here with a folder and ports of its own."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -8,8 +9,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 PROGRAM = os.environ.get("WEAVIATE_BINARY") or shutil.which("weaviate-server")
@@ -17,6 +19,7 @@ WRITER_KEY, READER_KEY = "test-writer-key", "test-reader-key"
 OLDEST = os.environ.get("WEAVIATE_OLDEST")
 """Such as 1.35, to test with a server that is older than what we take."""
 START_SECONDS = 40
+_FIRST_PORT = 20_000
 
 KEYS = {
     "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
@@ -36,7 +39,8 @@ class WeaviateServer:
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        ports = _free_ports(6)
+        keeper, ports = _own_ports(6)
+        weakref.finalize(self, keeper.close)
         self.port, self.grpc_port, self.gossip_port, _, self.raft_port, _ = ports
         names = ("CLUSTER_GOSSIP_BIND_PORT", "CLUSTER_DATA_BIND_PORT", "RAFT_PORT",
                  "RAFT_INTERNAL_RPC_PORT")  # fmt: skip
@@ -137,18 +141,31 @@ class WeaviateServer:
         return sum(512 * file.lstat().st_blocks for file in files if file.is_file())
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports in a row: on one host the servers of a cluster find each other by adding 1."""
-    while True:
-        sockets = [socket.socket() for _ in range(count)]
-        try:
-            sockets[0].bind(("127.0.0.1", 0))
-            first = int(sockets[0].getsockname()[1])
-            for offset, each in enumerate(sockets[1:], 1):
-                each.bind(("127.0.0.1", first + offset))
-            return list(range(first, first + count))
-        except (OSError, OverflowError):
-            continue
-        finally:
-            for each in sockets:
+def _own_ports(count: int) -> tuple[socket.socket, list[int]]:
+    """Ports in a row, as on one host the servers of a cluster find each other by adding 1, and what
+    keeps them: the port before them, bound as long as the socket is open. They lie below those that
+    the system gives away, so that nobody takes one while its server is down."""
+    starts = list(range(_FIRST_PORT, _first_given_away() - count - 1, count + 1))
+    random.shuffle(starts)
+    for first in starts:
+        with ExitStack() as stack:
+            keeper, *others = [stack.enter_context(socket.socket()) for _ in range(count + 1)]
+            try:
+                keeper.bind(("127.0.0.1", first))
+                for port, each in enumerate(others, first + 1):
+                    each.bind(("", port))  # gRPC listens everywhere
+            except OSError:
+                continue
+            for each in others:
                 each.close()
+            stack.pop_all()
+            return keeper, list(range(first + 1, first + 1 + count))
+    raise AssertionError("no ports are free")
+
+
+def _first_given_away() -> int:
+    try:
+        text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+    except OSError:
+        return 32768
+    return max(_FIRST_PORT + 1000, int(text.split()[0]))

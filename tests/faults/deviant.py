@@ -74,7 +74,7 @@ def die(label: str, when: str, call: int) -> None:
 
     _wrap(POINTS[label], deadly)
     if label == "compaction":  # else it is due after five minutes and 64 commits
-        importlib.import_module("daemon.service").MAINTAIN_SECONDS = 0.5  # type: ignore[attr-defined]
+        importlib.import_module("daemon.pace").MAINTAIN_SECONDS = 0.5  # type: ignore[attr-defined]
         importlib.import_module("core.stores.lance_upkeep")._COMMITS_WHEN_QUIET = 2  # type: ignore[attr-defined]
 
 

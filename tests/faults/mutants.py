@@ -33,7 +33,8 @@ ENGINE = "tests/faults/test_engine.py"
 MUTANTS = [
     Mutant(
         "a root must be the one we know",
-        "daemon/sync.py", "return self._roots.problem(", "return None and self._roots.problem(",
+        "daemon/root_check.py", "return self._roots.problem(",
+        "return None and self._roots.problem(",
         ENGINE,
     ),
     Mutant(
@@ -43,7 +44,7 @@ MUTANTS = [
     ),
     Mutant(
         "what a scan did not see is looked at once more",
-        "daemon/sync.py", "if place in stamps and place not in away and self._gone(scanner, place)",
+        "daemon/deletions.py", "if place in stamps and place not in away and self._gone(place)",
         "if place in stamps", ENGINE,
     ),
     Mutant(
@@ -88,10 +89,9 @@ MUTANTS = [
     Mutant(
         "deletions come last",
         "daemon/sync.py",
-        "        outcome = self._ingest.run(work, monitor, stamps, self._held_digests)\n",
-        "        report.deleted += self._delete("
-        "root, scanner, plan.absent, stamps, monitor, report)\n"
-        "        outcome = self._ingest.run(work, monitor, stamps, self._held_digests)\n",
+        "        outcome = self._ingest.run(",
+        "        self._deletions.delete(root, plan.absent, stamps, monitor, report)\n"
+        "        outcome = self._ingest.run(",
         ENGINE,
     ),
     Mutant(
@@ -105,11 +105,13 @@ MUTANTS = [
     ),
     Mutant(
         "what is held as lost goes once it is found elsewhere",
-        "daemon/sync.py", "self._release_moved(outcome.found_again, monitor, report)", "0", ENGINE,
+        "daemon/sync.py",
+        "self._deletions.release_moved(outcome.found_again, monitor, report)", "pass", ENGINE,
     ),
     Mutant(
         "held files that are there but broken can be approved",
-        "daemon/sync.py", "if place not in within or place in still or place not in stamps:",
+        "daemon/deletions.py",
+        "if place not in within or place in still or place not in stamps:",
         "if place not in within:", ENGINE,
     ),
     Mutant(
@@ -125,7 +127,7 @@ MUTANTS = [
     ),
     Mutant(
         "deleted rows are remembered",
-        "daemon/sync.py", "            self._recent.keep_rows(self.index, batch)\n", "",
+        "daemon/deletions.py", "            self._recent.keep_rows(self._index, batch)\n", "",
         ENGINE,
     ),
     Mutant(
@@ -144,7 +146,7 @@ MUTANTS = [
     ),
     Mutant(
         "a disk that was away for a moment is no evidence",
-        "daemon/sync.py", "if self._roots.generation != generation:", "if False:", ENGINE,
+        "daemon/deletions.py", "if self._check.generation != generation:", "if False:", ENGINE,
     ),
     Mutant(
         "a disk below a root is known like the root",

@@ -163,7 +163,7 @@ def test_what_cannot_be_listed_is_not_gone(world: World) -> None:
 
     with (
         mock.patch("os.scandir", failing),
-        mock.patch.object(type(world.sync_service), "_gone", lambda *_: True),
+        mock.patch("daemon.deletions.Deletions._gone", lambda *_: True),
     ):
         report = world.sync([WHOLE], settled=False)
     assert report.failed == {Place(ROOT, "a"): "Input/output error"}

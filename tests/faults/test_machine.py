@@ -237,7 +237,7 @@ def _small_batches() -> Iterator[None]:
     with (
         mock.patch("daemon.ingest.WRITE_ROWS", 2),
         mock.patch("daemon.ingest.LOOK_UP", 2),
-        mock.patch("daemon.sync.DELETE_BATCH", 2),
+        mock.patch("daemon.deletions.DELETE_BATCH", 2),
         mock.patch("daemon.sync.PAUSE_SECONDS", 0),
         mock.patch("daemon.holds.NEVER_FEWER_THAN", 3),
     ):
