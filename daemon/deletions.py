@@ -8,7 +8,7 @@ from core.records import IndexedStamp, Place
 from core.state import Rejection
 from core.stores.scopes import few_around
 from daemon.holds import Holds
-from daemon.ingest import Monitor
+from daemon.outcome import Monitor
 from daemon.plan import Scope
 from daemon.recent import RecentlyDeleted
 from daemon.report import SyncReport

@@ -4,9 +4,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from core.index import ImageIndex
 from core.reader import ChangingError, Content, read_content
 from core.records import FileStamp, ImageRecord, IndexedStamp, Place, Vector
 from daemon.ahead import in_groups, map_ahead
+from daemon.outcome import Monitor, Outcome
 from daemon.recent import RecentlyDeleted
 
 Decoded = Picture | ImageError | DecoderError
@@ -30,47 +29,6 @@ READ_AHEAD_BYTES = 64 << 20
 LOOK_UP = 256
 LOOK_UP_BYTES = 32 << 20
 """Files asked of the store at once whether their bytes are known: one query for all of them."""
-
-
-@dataclass
-class Outcome:
-    """What became of the files of one run."""
-
-    written: list[Place] = field(default_factory=list)
-    embedded: int = 0
-    found_again: set[str] = field(default_factory=set)
-    """Digests written, of those that were looked for."""
-    rejected: dict[Place, tuple[FileStamp, str]] = field(default_factory=dict)
-    changing: list[Place] = field(default_factory=list)
-    """Files that were being written, or vanished: to be looked at again soon."""
-    racy: list[Place] = field(default_factory=list)
-    """Written, but read so shortly after a change that they must be looked at again."""
-    failed: dict[Place, str] = field(default_factory=dict)
-    """Files that are there and could not be read, and why."""
-
-
-class Monitor(Protocol):
-    """What a run tells and asks while it works."""
-
-    def stopping(self) -> bool:
-        """Whether to give up: what is written stays, the rest is found by the next sync."""
-        ...
-
-    def superseded(self, place: Place) -> bool:
-        """Whether a later sync has dealt with the place: its result must not be overwritten."""
-        ...
-
-    def embedded(self, count: int) -> None:
-        """So many pictures went through the model."""
-        ...
-
-    def finished(self, files: int) -> None:
-        """So many more files are dealt with, one way or another."""
-        ...
-
-    def between(self) -> None:
-        """Nothing is being written right now: the moment for more urgent work."""
-        ...
 
 
 class Ingest:

@@ -11,7 +11,8 @@ from core.state import Rejection
 from core.stores.scopes import few_around, outermost
 from daemon.deletions import Deletions
 from daemon.holds import Holds
-from daemon.ingest import Ingest, Monitor
+from daemon.ingest import Ingest
+from daemon.outcome import Monitor
 from daemon.plan import Scope, make_plan
 from daemon.recent import RecentlyDeleted
 from daemon.report import SyncReport

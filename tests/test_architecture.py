@@ -20,6 +20,7 @@ HOMES = {
     "torch": "core/embedders/dinov2.py",
     "torchvision": "core/embedders/dinov2.py",
     "timm": "core/embedders/dinov2.py",
+    "openvino": "core/embedders/openvino.py",
     "huggingface_hub": "core/embedders/weights.py",
     "lancedb": "core/stores/lance",
     "weaviate": "core/stores/weaviate_client.py",

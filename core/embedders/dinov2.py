@@ -1,11 +1,13 @@
 """DINOv2, and any other timm model, as an Embedder; the only home of torch and timm."""
 
 import hashlib
+import logging
 import os
 import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.embedders import EmbedderName, check_pixels
+from core.embedders import EmbedderName, check_pixels, openvino
 from core.embedders.weights import find_weights
 from core.errors import ConfigError, ModelError
 from core.preprocess import DEFAULT_METHOD, Preprocessing
 
+_log = logging.getLogger(__name__)
+
 Precision = Literal["fp32", "bf16"]
+Backend = Literal["torch", "openvino"]
 
 IMAGE_SIZE = 224
 """For DINOv2, whose timm default is 518: one or two points of mAP there cost four times as much."""
@@ -30,6 +35,8 @@ CPU_BATCH_SIZE = 8
 """A batch a core, each on one thread: 81 pictures a second on two AMX cores (4 at a time: 73, 16:
 72 to 79 and 100 MB more; all cores on one batch of 16: 62 to 81, and 57 while decoders run)."""
 GPU_BATCH_SIZE = 64
+_LIKENESS = 0.998
+"""Cosine of another backend's vector with torch's, of one picture, below which it is not used."""
 
 _TIMM_NAMES = {
     f"dinov2_vit{letter}14{suffix}": f"vit_{size}_patch14_{timm_suffix}dinov2.lvd142m"
@@ -47,6 +54,7 @@ def open_embedder(
     *,
     preprocessing: Preprocessing | None = None,
     precision: Precision | None = None,
+    backend: Backend | None = None,
 ) -> "TimmEmbedder":
     """The model of this name with the weights that `find_weights` finds.
 
@@ -59,7 +67,12 @@ def open_embedder(
         model_name, weights, environ, hub_repo=_pretrained_cfg(model_name).hf_hub_id
     )
     return TimmEmbedder(
-        model_name, file, device=chosen, preprocessing=preprocessing, precision=precision
+        model_name,
+        file,
+        device=chosen,
+        preprocessing=preprocessing,
+        precision=precision,
+        backend=backend,
     )
 
 
@@ -85,12 +98,14 @@ class TimmEmbedder:
         device: torch.device | None = None,
         preprocessing: Preprocessing | None = None,
         precision: Precision | None = None,
+        backend: Backend | None = None,
     ) -> None:
         """Loads the model; reads no network.
 
         Args:
             preprocessing: by default DEFAULT_METHOD at the model's own size.
             precision: by default bf16 where the device computes it in hardware, else fp32.
+            backend: by default the fastest there is: on a CPU OpenVINO where it is installed.
 
         Raises:
             ConfigError: `weights` are not readable or do not fit `model_name`.
@@ -117,12 +132,20 @@ class TimmEmbedder:
             # decoders run beside, all cores on one batch would wait for the slowest at every step.
             initializer=(lambda: torch.set_num_threads(1)) if on_cpu else None,
         )
-        self._model = model.eval().to(self._device, self._dtype)
-        mean, std = (model.pretrained_cfg[name] for name in ("mean", "std"))
-        self._mean = self._channels([255 * value for value in mean])
-        self._scale = self._channels([1 / (255 * value) for value in std])
+        forward = _Forward(model, self._dtype).eval().to(self._device)
+        self._module: _Forward | None = forward
         self._alone = threading.Lock()
-        self.dim = self._forward(np.zeros((1, size, size, 3), np.uint8)).shape[1]
+        probe = np.full((1, size, size, 3), 128, np.uint8)
+        expected = self._by_torch(forward, probe)
+        self.dim = self._checked(expected).shape[1]
+        self._openvino: openvino.OpenVinoForward | None = None
+        if on_cpu and backend != "torch" and (backend or openvino.is_installed()):
+            self._openvino = self._converted(forward, probe, expected)
+
+    @property
+    def backend(self) -> Backend:
+        """What computes the vectors; no part of their name."""
+        return "openvino" if self._openvino else "torch"
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, size, size, 3) sRGB pixels -> (n, dim) vectors, finite, unit length.
@@ -137,24 +160,86 @@ class TimmEmbedder:
             with self._alone:
                 if torch.get_num_threads() != self._threads:
                     torch.set_num_threads(self._threads)
-                return self._forward(pixels)
+                return self._checked(self._forward(pixels, streams=1))
         starts = range(0, len(pixels), self.batch_size)
         parts = [pixels[start : start + self.batch_size] for start in starts]
-        return np.concatenate(list(self._bulk.map(self._forward, parts)))
+        in_bulk = partial(self._forward, streams=self.streams)
+        return self._checked(np.concatenate(list(self._bulk.map(in_bulk, parts))))
 
-    def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _forward(self, pixels: NDArray[np.uint8], *, streams: int) -> NDArray[np.float32]:
+        if self._openvino:
+            size = openvino.BATCH_SIZE
+            starts = range(0, len(pixels), size)
+            parts = (pixels[start : start + size] for start in starts)
+            return np.concatenate([self._openvino(part, streams=streams) for part in parts])
+        assert self._module
+        return self._by_torch(self._module, pixels)
+
+    def _by_torch(self, module: "_Forward", pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            # a view, so the memory stays (n, height, width, 3): channels_last without a copy
-            batch = torch.tensor(pixels, device=self._device).permute(0, 3, 1, 2)
-            features = self._model((batch.float() - self._mean).mul_(self._scale).to(self._dtype))
-            vectors = torch.nn.functional.normalize(features.flatten(1).float(), dim=1)
-            result: NDArray[np.float32] = vectors.cpu().numpy()
-        if not np.allclose(np.linalg.norm(result, axis=1), 1, atol=1e-3):  # false for NaN, too
-            raise ModelError(f"{self.name} gives vectors that are not finite; check its weights.")
-        return result
+            batch = torch.tensor(pixels)
+            if self._device.type == "cuda":  # pinned, the copy needs no second one and waits less
+                batch = batch.pin_memory().to(self._device, non_blocking=True)
+            vectors: NDArray[np.float32] = module(batch.to(self._device)).cpu().numpy()
+        return vectors
 
-    def _channels(self, values: list[float]) -> Tensor:
-        return torch.tensor(values, device=self._device).view(1, 3, 1, 1)
+    def _converted(
+        self, module: "_Forward", probe: NDArray[np.uint8], expected: NDArray[np.float32]
+    ) -> "openvino.OpenVinoForward | None":
+        """The same by OpenVINO; None if that fails here, or gives other vectors."""
+        try:
+            converted = openvino.OpenVinoForward(
+                module,
+                torch.from_numpy(probe),
+                bf16=self._dtype == torch.bfloat16,
+                threads=self._threads,
+            )
+            likeness = float((converted(probe, streams=self.streams) * expected).sum())
+        except Exception as error:  # noqa: BLE001 - a library that is only there for speed
+            _log.warning("OpenVINO is left aside, torch embeds instead: %s", _first_line(error))
+            return None
+        if not likeness >= _LIKENESS:
+            _log.warning(
+                "OpenVINO is left aside, torch embeds instead: its vectors differ from torch's "
+                "(cosine %.4f)",
+                likeness,
+            )
+            return None
+        self._module = None  # its weights are OpenVINO's now
+        return converted
+
+    def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):  # false for NaN, too
+            raise ModelError(f"{self.name} gives vectors that are not finite; check its weights.")
+        return vectors
+
+
+class _Forward(torch.nn.Module):
+    """(n, size, size, 3) uint8 -> unit vectors: a model with its normalisation before and ours
+    after it."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model = model.to(dtype)
+        self.dtype = dtype
+        mean, std = (model.pretrained_cfg[name] for name in ("mean", "std"))
+        self.register_buffer("mean", _channels([255 * value for value in mean]), persistent=False)
+        self.register_buffer(
+            "scale", _channels([1 / (255 * value) for value in std]), persistent=False
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        # a view, so the memory stays (n, height, width, 3): channels_last without a copy
+        batch = pixels.permute(0, 3, 1, 2).float()
+        features = self.model(((batch - self.mean) * self.scale).to(self.dtype))
+        return torch.nn.functional.normalize(features.flatten(1).float(), dim=1)
+
+
+def _channels(values: list[float]) -> Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1)
 
 
 def _timm_name(model_name: str) -> str:

@@ -13,7 +13,7 @@ from core.records import Hit, ImageId, ImageRecord, IndexedStamp, Place, Vector
 from core.stores import lance_arrow as arrow
 from core.stores.exact import check_records, check_vector, order
 from core.stores.lance_errors import store_error
-from core.stores.lance_search import search, select
+from core.stores.lance_search import search, search_roots, select
 from core.stores.lance_snapshot import Snapshot, SnapshotKeeper
 from core.stores.lance_sql import at_or_below, matching
 from core.stores.lance_stamps import PackedStamps
@@ -88,6 +88,10 @@ class LanceStore:
         def act(table: Table) -> list[Hit]:
             if snapshot := self._snapshot(table):
                 return snapshot.search(vector, k, under)
+            if under and not any(above.path for above in under):
+                whole = search_roots(table, vector, k, under)
+                if whole is not None:
+                    return whole
             found = [search(table, vector, k, scope) for scope in scopes]
             return list(heapq.merge(*found, key=order))[:k]
 
@@ -179,6 +183,11 @@ class LanceStore:
             self._tables.write(self._name, self._upkeep.when_quiet)
             if self._may_have_orphans:
                 self._delete_orphaned_thumbnails()
+
+    def rebuild_index(self) -> None:
+        """Make the vector index anew, whether or not it is due; `maintain` does it when it is."""
+        with self._tables.writing():
+            self._tables.write(self._name, self._upkeep.rebuild)
 
     def _delete_orphaned_thumbnails(self) -> None:
         live = [

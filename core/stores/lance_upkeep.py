@@ -32,7 +32,9 @@ class Upkeep:
     def after_write(self, table: Table) -> None:
         """Compact if it can wait no longer: a long first scan knows no quiet times."""
         if self._commits(table) >= _COMMITS_AT_MOST:
-            self._compact(table)
+            self._index(table)  # else a first scan of days would be searched row by row
+            if self._commits(table) >= _COMMITS_AT_MOST:
+                self._compact(table)
 
     def when_quiet(self, table: Table) -> None:
         """Whatever is due."""
@@ -52,12 +54,16 @@ class Upkeep:
             or stats.num_indices > _INDEX_PARTS_AT_MOST
             or stats.num_unindexed_rows > stats.num_indexed_rows  # its partitions no longer fit
         ):
-            _log.info("building the vector index of %d rows", rows)
-            dim = table.schema.field("vector").type.list_size
-            table.create_index("vector", config=vector_index(dim), replace=True)
-            self._compact(table)
+            self.rebuild(table)
         elif stats.num_unindexed_rows > _STALE_SHARE * rows:
             self._compact(table)
+
+    def rebuild(self, table: Table) -> None:
+        """Make the vector index anew. Readers go on with the old one until the commit."""
+        _log.info("building the vector index of %d rows", table.count_rows())
+        dim = table.schema.field("vector").type.list_size
+        table.create_index("vector", config=vector_index(dim), replace=True)
+        self._compact(table)
 
     def _compact(self, table: Table) -> None:
         # Merges fragments, takes new rows into the index, deletes old versions.

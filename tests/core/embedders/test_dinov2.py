@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -280,3 +281,27 @@ def test_bf16_stays_close_to_fp32() -> None:
     assert fast.name == exact.name
     assert cosines.mean() >= 0.9995
     assert cosines.min() >= 0.998
+
+
+def test_a_backend_that_fails_leaves_the_work_to_torch(
+    tiny_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)  # importing it fails
+    embedder = TimmEmbedder(TINY, tiny_file, backend="openvino")
+    assert "torch embeds instead" in caplog.text
+    pixels = np.full((1, 160, 160, 3), 90, np.uint8)
+    expected = TimmEmbedder(TINY, tiny_file, backend="torch")
+    assert np.allclose(embedder.embed(pixels), expected.embed(pixels), atol=1e-5)
+    assert embedder.name == expected.name
+
+
+def test_openvino_gives_torchs_vectors_by_the_piece_and_in_bulk(tiny_file: Path) -> None:
+    pytest.importorskip("openvino")
+    pixels = np.random.default_rng(1).integers(0, 256, (11, 160, 160, 3), np.uint8)
+    exact = TimmEmbedder(TINY, tiny_file, precision="fp32", backend="torch")
+    fast = TimmEmbedder(TINY, tiny_file, precision="fp32", backend="openvino")
+    assert fast.backend == "openvino"
+    assert fast.name == exact.name
+    for count in (1, 8, 11):
+        likeness = (exact.embed(pixels[:count]) * fast.embed(pixels[:count])).sum(axis=1)
+        assert (likeness >= 0.99999).all()
