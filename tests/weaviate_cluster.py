@@ -31,10 +31,11 @@ class WeaviateCluster:
                 GOMAXPROCS="1",
             )
 
-    def url(self, name: str = "Test") -> str:
+    def url(self, name: str = "Test", *, first: int = 0) -> str:
         """The store URL, which names all three."""
-        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
-        grpc = ",".join(str(node.grpc_port) for node in self.nodes)
+        nodes = self.nodes[first:] + self.nodes[:first]
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
+        grpc = ",".join(str(node.grpc_port) for node in nodes)
         oldest = f"&oldest={OLDEST}" if OLDEST else ""
         return f"weaviate://{hosts}/{name}?grpc={grpc}{oldest}"
 

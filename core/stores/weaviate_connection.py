@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 import httpx
 
 from core.errors import StoreError
-from core.stores.weaviate_client import WeaviateClient, connect
+from core.stores.weaviate_client import WeaviateClient, connect, name_of_server
+from core.stores.weaviate_copies import Copies, Standing
 from core.stores.weaviate_errors import FAILURES, UnreachableError, store_error
 from core.stores.weaviate_url import Address, Version
 from core.stores.weaviate_versions import is_supported, parse_version
@@ -20,6 +21,11 @@ _T = TypeVar("_T")
 
 _CONNECT_SECONDS = 3.0
 _PROBE_SECONDS = 0.7
+_LOOK_SECONDS = 0.7
+_SHORT_LOOK_SECONDS = 3.0
+"""A server takes longer than that to start."""
+_PATIENT_LOOK_SECONDS = 15.0
+"""Or a frozen one would keep every call to the others waiting."""
 _LOOK_AFTER_SECONDS = 0.4
 """So long a call may take before we ask whether the server is there at all: the client itself goes
 on trying for 63 s."""
@@ -34,15 +40,21 @@ class Connection:
         self.address = address
         self.used = False
         """Set by the caller with its first call."""
+        self.standing = Standing.UNKNOWN
+        """What the last look at its copies told."""
+        self.look_again_at = 0.0
+        """By the monotonic clock; 0 before the first look."""
         self._secure = secure
         self._api_key = api_key
         self._oldest = oldest
         self._client: WeaviateClient | None = None
         self._opening = threading.Lock()
         self._end: UnreachableError | None = None
+        self._name: str | None = None
         self._web = httpx.Client(
-            base_url=f"http{'s' if secure else ''}://{address}/v1/.well-known",
+            base_url=f"http{'s' if secure else ''}://{address}/v1",
             timeout=_PROBE_SECONDS,
+            verify=secure,  # else it reads all certificates of the world, 50 ms of a core
             trust_env=secure,
         )
 
@@ -91,12 +103,38 @@ class Connection:
         Not that it is ready: a server of a cluster says no while the cluster elects a leader, and
         answers searches all the same.
         """
-        return self._ask("/live")
+        return self._ask("/.well-known/live")
 
     def check_ready(self) -> None:
         """UnreachableError unless it says that it is ready: one that is starting may know of no
         collection yet, and takes what is asked for as missing."""
-        self._ask("/ready")
+        self._ask("/.well-known/ready")
+
+    def look(self, prefix: str, seconds: float) -> None:
+        """Find out what is known of its copies of the collections that begin so. StoreError where
+        it cannot be used at all; a server that does not tell in time keeps its `standing`."""
+        pause = _PATIENT_LOOK_SECONDS
+        try:
+            client = self._opened(time.monotonic() + seconds, _LOOK_SECONDS, unready=False)
+            call = _Call(lambda: self._look(client, prefix))
+            if call.wait(_LOOK_SECONDS):
+                with suppress(*FAILURES, LookupError):
+                    self.standing = call.result()
+                    pause = _SHORT_LOOK_SECONDS
+        finally:
+            self.look_again_at = time.monotonic() + pause
+
+    def _look(self, client: WeaviateClient, prefix: str) -> Standing:
+        key = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+        answer = self._web.get("/nodes", params={"output": "verbose"}, headers=key)
+        answer.raise_for_status()
+        now_ms = 1000 * parsedate_to_datetime(answer.headers["date"]).timestamp()
+        copies = Copies(answer.json()["nodes"], prefix)
+        if copies.all_whole(now_ms):
+            return Standing.WHOLE
+        if self._name is None and copies.collection:
+            self._name = name_of_server(client, copies.collection)
+        return copies.standing(self._name or "", now_ms)
 
     def _ask(self, what: str) -> float:
         try:
