@@ -13,7 +13,7 @@ import httpx
 from core.errors import StoreError
 from core.stores.weaviate_client import WeaviateClient, connect, name_of_server
 from core.stores.weaviate_copies import Copies, Standing
-from core.stores.weaviate_errors import FAILURES, UnreachableError, store_error
+from core.stores.weaviate_errors import FAILURES, BusyError, UnreachableError, store_error
 from core.stores.weaviate_url import Address, Version
 from core.stores.weaviate_versions import is_supported, parse_version
 
@@ -91,7 +91,7 @@ class Connection:
                 if not call.wait(0):
                     raise
             if time.monotonic() >= deadline and not call.wait(0):
-                raise self._unreachable(f"no answer within {seconds:.0f} s")
+                raise BusyError(str(self._unreachable(f"no answer within {seconds:.0f} s")))
         try:
             return call.result()
         except FAILURES as error:

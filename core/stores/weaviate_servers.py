@@ -10,7 +10,7 @@ from core.errors import StoreError
 from core.stores.weaviate_client import WeaviateClient
 from core.stores.weaviate_connection import Connection
 from core.stores.weaviate_copies import Standing
-from core.stores.weaviate_errors import UnreachableError
+from core.stores.weaviate_errors import BusyError, UnreachableError
 from core.stores.weaviate_url import Address, WeaviateUrl
 
 _T = TypeVar("_T")
@@ -21,10 +21,11 @@ LIST_SECONDS = 30.0
 WRITE_SECONDS = 60.0
 _SILENCE_SECONDS = 10.0
 """A writer has patience with a server that is there and busy."""
-_ATTEMPT_SECONDS = 2.0
-"""Where another server could answer as well, one has this long or its share of the time."""
-_ROUNDS_SECONDS = 20.0
-"""A majority that was just lost may be there again: a write goes around the servers so long."""
+_ATTEMPT_SHARE = 0.4
+"""Where another server could answer as well, one has this share of the time that is left: a batch
+whose server waits for a frozen one may get no answer for a minute."""
+_ROUND_SECONDS = 25.0
+"""A write goes around several servers again and again, as a majority that is gone may return."""
 _PAUSE_SECONDS = 0.5
 _LEFT_FOR_THE_CALL_SECONDS = 1.5
 """Of its time, once the best of several servers has been looked for."""
@@ -70,13 +71,15 @@ class WeaviateServers:
         return self._call(act, LIST_SECONDS, 1.5)
 
     def write(self, act: Callable[[WeaviateClient], _T]) -> _T:
-        """Something that may be done twice."""
-        again_until = time.monotonic() + _ROUNDS_SECONDS
+        """Something that may be done twice, and is, where there are several servers."""
+        alone = len(self._url.addresses) == 1
+        seconds = WRITE_SECONDS if alone else _ROUND_SECONDS
+        again_until = time.monotonic() + WRITE_SECONDS / 2
         while True:
             try:
-                return self._call(act, WRITE_SECONDS, _SILENCE_SECONDS)
-            except UnreachableError:
-                if len(self._url.addresses) == 1 or time.monotonic() > again_until:
+                return self._call(act, seconds, _SILENCE_SECONDS)
+            except BusyError:
+                if alone or time.monotonic() > again_until:
                     raise
             time.sleep(_PAUSE_SECONDS)
 
@@ -97,26 +100,28 @@ class WeaviateServers:
     ) -> _T:
         deadline = time.monotonic() + seconds
         left = len(self._url.addresses)
+        kind = UnreachableError
         if left > 1:
             silence_seconds /= 5  # another one may answer meanwhile
         while True:
             connection = self._chosen(deadline)
             used_before = connection.used
             connection.used = True
-            remaining = deadline - time.monotonic()
+            share = _ATTEMPT_SHARE if left > 1 else 1
             try:
                 return connection.call(
                     act,
-                    seconds=min(remaining, max(_ATTEMPT_SECONDS, remaining / max(1, left))),
+                    seconds=share * (deadline - time.monotonic()),
                     silence_seconds=silence_seconds,
                     unready=left == 1,
                 )
             except UnreachableError as error:
                 self._give_up(connection, error)
+                kind = BusyError if isinstance(error, BusyError) else kind
                 silence_seconds = min(silence_seconds, 1)
                 left -= not used_before  # it may have been an old connection to a server restarted
                 if left <= 0 or deadline - time.monotonic() < 0.2:
-                    raise self._unreachable(error) from error
+                    raise kind(self._sentence(error)) from error
 
     def _chosen(self, deadline: float) -> Connection:
         """The connection to use: of several servers one that has every row, if any has."""
@@ -164,12 +169,10 @@ class WeaviateServers:
             if connection.standing is Standing.WHOLE:
                 return
 
-    def _unreachable(self, last: UnreachableError) -> UnreachableError:
+    def _sentence(self, last: UnreachableError) -> str:
         count = len(self._url.addresses)
         also = f" Nor do the other {count - 1} of {self.address}." if count > 1 else ""
-        return UnreachableError(
-            f"{last}{also} Please start it, or correct 'store' in the configuration."
-        )
+        return f"{last}{also} Please start it, or correct 'store' in the configuration."
 
     def _current(self) -> Connection:
         with self._lock:
