@@ -57,7 +57,10 @@ class WeaviateCluster:
 
     def is_whole(self, name: str) -> bool:
         """Whether every node says that its copies of the index lack nothing."""
-        nodes = get(self.nodes[0], "nodes?output=verbose")["nodes"]
+        try:
+            nodes = get(self.nodes[0], "nodes?output=verbose")["nodes"]
+        except httpx.HTTPError:
+            return False
         return len(nodes) == NODES and Copies(nodes, f"{name}Images").all_whole(time.time() * 1000)
 
 

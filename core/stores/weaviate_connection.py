@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from core.errors import StoreError
+from core.stores.weaviate_call import Call
 from core.stores.weaviate_client import WeaviateClient, connect, name_of_server
 from core.stores.weaviate_copies import Copies, Standing
 from core.stores.weaviate_errors import FAILURES, BusyError, UnreachableError, store_error
@@ -76,7 +77,7 @@ class Connection:
         """
         deadline = time.monotonic() + seconds
         client = self._opened(deadline, silence_seconds, unready=unready)
-        call = _Call(lambda: act(client))
+        call = Call(lambda: act(client))
         silent_since: float | None = None
         while not call.wait(min(_LOOK_AFTER_SECONDS, deadline - time.monotonic())):
             now = time.monotonic()
@@ -116,7 +117,7 @@ class Connection:
         pause = _PATIENT_LOOK_SECONDS
         try:
             client = self._opened(time.monotonic() + seconds, _LOOK_SECONDS, unready=False)
-            call = _Call(lambda: self._look(client, prefix))
+            call = Call(lambda: self._look(client, prefix))
             if call.wait(_LOOK_SECONDS):
                 with suppress(*FAILURES, LookupError):
                     self.standing = call.result()
@@ -184,7 +185,7 @@ class Connection:
                 if time.monotonic() >= end:
                     raise self._unreachable(str(silent)) from None
         self._check_grpc_port()
-        call = _Call(self._connect)
+        call = Call(self._connect)
         if not call.wait(_CONNECT_SECONDS):
             raise self._unreachable(f"no connection within {_CONNECT_SECONDS:g} s")
         try:
@@ -225,30 +226,3 @@ class Connection:
 
 class _SilentError(UnreachableError):
     """The server took the request and says nothing: frozen, or very busy."""
-
-
-class _Call(Generic[_T]):
-    """A function under way in a thread that nobody waits for at the end of the process."""
-
-    def __init__(self, act: Callable[[], _T]) -> None:
-        self._act = act
-        self._done = threading.Event()
-        self._error: BaseException | None = None
-        threading.Thread(target=self._run, name="weaviate", daemon=True).start()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it has ended."""
-        return self._done.wait(max(0, seconds))
-
-    def result(self) -> _T:
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-    def _run(self) -> None:
-        try:
-            self._result = self._act()
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            self._error = error
-        finally:
-            self._done.set()
