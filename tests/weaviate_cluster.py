@@ -1,10 +1,12 @@
 """Three real Weaviate servers on loopback that are one cluster."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from core.stores.weaviate_copies import Copies
 from tests.weaviate_server import OLDEST, WRITER_KEY, WeaviateServer
 
 NODES = 3
@@ -31,10 +33,11 @@ class WeaviateCluster:
                 GOMAXPROCS="1",
             )
 
-    def url(self, name: str = "Test") -> str:
+    def url(self, name: str = "Test", *, first: int = 0) -> str:
         """The store URL, which names all three."""
-        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
-        grpc = ",".join(str(node.grpc_port) for node in self.nodes)
+        nodes = self.nodes[first:] + self.nodes[:first]
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
+        grpc = ",".join(str(node.grpc_port) for node in nodes)
         oldest = f"&oldest={OLDEST}" if OLDEST else ""
         return f"weaviate://{hosts}/{name}?grpc={grpc}{oldest}"
 
@@ -51,6 +54,14 @@ class WeaviateCluster:
     def healthy(self) -> bool:
         """Whether every node says that all of them are there and agree."""
         return all(map(_sees_all, self.nodes))
+
+    def is_whole(self, name: str) -> bool:
+        """Whether every node says that its copies of the index lack nothing."""
+        try:
+            nodes = get(self.nodes[0], "nodes?output=verbose")["nodes"]
+        except httpx.HTTPError:
+            return False
+        return len(nodes) == NODES and Copies(nodes, f"{name}Images").all_whole(time.time() * 1000)
 
 
 def _sees_all(node: WeaviateServer) -> bool:

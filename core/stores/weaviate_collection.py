@@ -15,7 +15,7 @@ from core.stores.weaviate_client import (
     Rows,
     WeaviateClient,
 )
-from core.stores.weaviate_errors import NoCollectionError, store_error
+from core.stores.weaviate_errors import NoCollectionError
 from core.stores.weaviate_schema import Layout, about, creation, differences
 from core.stores.weaviate_servers import WeaviateServers
 
@@ -71,10 +71,13 @@ class WeaviateCollection:
 
     def insert(self, objects: Sequence[Any]) -> None:
         """Write objects by id; StoreError unless the server confirms every one."""
-        result = self.write(lambda rows: rows.data.insert_many(objects))
-        if result.has_errors:
-            first = next(iter(result.errors.values()))
-            raise store_error(self._servers.address, RuntimeError(first.message))
+
+        def act(rows: Rows) -> None:
+            result = rows.data.insert_many(objects)
+            if result.has_errors:  # perhaps another server can do it
+                raise RuntimeError(next(iter(result.errors.values())).message)
+
+        self.write(act)
 
     def settle(self) -> None:
         """Make sure that what was inserted outlives the server, were it killed now.

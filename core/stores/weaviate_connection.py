@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from core.errors import StoreError
-from core.stores.weaviate_client import WeaviateClient, connect
-from core.stores.weaviate_errors import FAILURES, UnreachableError, store_error
+from core.stores.weaviate_call import Call
+from core.stores.weaviate_client import WeaviateClient, connect, name_of_server
+from core.stores.weaviate_copies import Copies, Standing
+from core.stores.weaviate_errors import FAILURES, BusyError, UnreachableError, store_error
 from core.stores.weaviate_url import Address, Version
 from core.stores.weaviate_versions import is_supported, parse_version
 
@@ -20,6 +22,11 @@ _T = TypeVar("_T")
 
 _CONNECT_SECONDS = 3.0
 _PROBE_SECONDS = 0.7
+_LOOK_SECONDS = 0.7
+_SHORT_LOOK_SECONDS = 3.0
+"""A server takes longer than that to start."""
+_PATIENT_LOOK_SECONDS = 15.0
+"""Or a frozen one would keep every call to the others waiting."""
 _LOOK_AFTER_SECONDS = 0.4
 """So long a call may take before we ask whether the server is there at all: the client itself goes
 on trying for 63 s."""
@@ -34,15 +41,21 @@ class Connection:
         self.address = address
         self.used = False
         """Set by the caller with its first call."""
+        self.standing = Standing.UNKNOWN
+        """What the last look at its copies told."""
+        self.look_again_at = 0.0
+        """By the monotonic clock; 0 before the first look."""
         self._secure = secure
         self._api_key = api_key
         self._oldest = oldest
         self._client: WeaviateClient | None = None
         self._opening = threading.Lock()
         self._end: UnreachableError | None = None
+        self._name: str | None = None
         self._web = httpx.Client(
-            base_url=f"http{'s' if secure else ''}://{address}/v1/.well-known",
+            base_url=f"http{'s' if secure else ''}://{address}/v1",
             timeout=_PROBE_SECONDS,
+            verify=secure,  # else it reads all certificates of the world, 50 ms of a core
             trust_env=secure,
         )
 
@@ -64,7 +77,7 @@ class Connection:
         """
         deadline = time.monotonic() + seconds
         client = self._opened(deadline, silence_seconds, unready=unready)
-        call = _Call(lambda: act(client))
+        call = Call(lambda: act(client))
         silent_since: float | None = None
         while not call.wait(min(_LOOK_AFTER_SECONDS, deadline - time.monotonic())):
             now = time.monotonic()
@@ -79,7 +92,7 @@ class Connection:
                 if not call.wait(0):
                     raise
             if time.monotonic() >= deadline and not call.wait(0):
-                raise self._unreachable(f"no answer within {seconds:.0f} s")
+                raise BusyError(str(self._unreachable(f"no answer within {seconds:.0f} s")))
         try:
             return call.result()
         except FAILURES as error:
@@ -91,12 +104,38 @@ class Connection:
         Not that it is ready: a server of a cluster says no while the cluster elects a leader, and
         answers searches all the same.
         """
-        return self._ask("/live")
+        return self._ask("/.well-known/live")
 
     def check_ready(self) -> None:
         """UnreachableError unless it says that it is ready: one that is starting may know of no
         collection yet, and takes what is asked for as missing."""
-        self._ask("/ready")
+        self._ask("/.well-known/ready")
+
+    def look(self, prefix: str, seconds: float) -> None:
+        """Find out what is known of its copies of the collections that begin so. StoreError where
+        it cannot be used at all; a server that does not tell in time keeps its `standing`."""
+        pause = _PATIENT_LOOK_SECONDS
+        try:
+            client = self._opened(time.monotonic() + seconds, _LOOK_SECONDS, unready=False)
+            call = Call(lambda: self._look(client, prefix))
+            if call.wait(_LOOK_SECONDS):
+                with suppress(*FAILURES, LookupError):
+                    self.standing = call.result()
+                    pause = _SHORT_LOOK_SECONDS
+        finally:
+            self.look_again_at = time.monotonic() + pause
+
+    def _look(self, client: WeaviateClient, prefix: str) -> Standing:
+        key = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+        answer = self._web.get("/nodes", params={"output": "verbose"}, headers=key)
+        answer.raise_for_status()
+        now_ms = 1000 * parsedate_to_datetime(answer.headers["date"]).timestamp()
+        copies = Copies(answer.json()["nodes"], prefix)
+        if copies.all_whole(now_ms):
+            return Standing.WHOLE
+        if self._name is None and copies.collection:
+            self._name = name_of_server(client, copies.collection)
+        return copies.standing(self._name or "", now_ms)
 
     def _ask(self, what: str) -> float:
         try:
@@ -146,7 +185,7 @@ class Connection:
                 if time.monotonic() >= end:
                     raise self._unreachable(str(silent)) from None
         self._check_grpc_port()
-        call = _Call(self._connect)
+        call = Call(self._connect)
         if not call.wait(_CONNECT_SECONDS):
             raise self._unreachable(f"no connection within {_CONNECT_SECONDS:g} s")
         try:
@@ -187,30 +226,3 @@ class Connection:
 
 class _SilentError(UnreachableError):
     """The server took the request and says nothing: frozen, or very busy."""
-
-
-class _Call(Generic[_T]):
-    """A function under way in a thread that nobody waits for at the end of the process."""
-
-    def __init__(self, act: Callable[[], _T]) -> None:
-        self._act = act
-        self._done = threading.Event()
-        self._error: BaseException | None = None
-        threading.Thread(target=self._run, name="weaviate", daemon=True).start()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it has ended."""
-        return self._done.wait(max(0, seconds))
-
-    def result(self) -> _T:
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-    def _run(self) -> None:
-        try:
-            self._result = self._act()
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            self._error = error
-        finally:
-            self._done.set()

@@ -15,6 +15,10 @@ class UnreachableError(StoreAwayError):
     """This server cannot answer now; another one, or this one later, may."""
 
 
+class BusyError(UnreachableError):
+    """The server is there and cannot do it now, as when the majority of its cluster is gone."""
+
+
 class NoCollectionError(StoreError):
     """The collection does not exist (any more)."""
 
@@ -37,6 +41,7 @@ _UNREACHABLE = (
     OSError,
 )
 _AWAY = (UnreachableError, "does not answer")
+_BUSY = (BusyError, "does not answer")
 _KEY = (
     StoreError,
     "refuses the key. Please set WEAVIATE_API_KEY to a key that the server knows",
@@ -46,7 +51,7 @@ _RIGHTS = (
     "does not allow it with this key. Please give the daemon the key that may write; "
     "one that may read is enough for searching",
 )
-_STATUS = {401: _KEY, 403: _RIGHTS} | dict.fromkeys((408, 429, 500, 502, 503, 504), _AWAY)
+_STATUS = {401: _KEY, 403: _RIGHTS} | dict.fromkeys((408, 429, 500, 502, 503, 504), _BUSY)
 # In this order: the first that matches the server's words says what is wrong. gRPC has no codes of
 # its own for most of it, and the client keeps only the words of the others.
 _WORDS = [
@@ -74,9 +79,12 @@ _WORDS = [
         (StoreError, "holds vectors of another length. Please choose another NAME in 'store'"),
     ),
     (
+        r"leader not found|no leader|enough replicas|consistency level|not ready|shutting down",
+        _BUSY,
+    ),
+    (
         r"unavailable|deadline exceeded|socket closed|connection re(set|fused)|cancel|"
-        r"closed channel|failed to connect|leader not found|no leader|enough replicas|"
-        r"consistency level|not ready|shutting down",
+        r"closed channel|failed to connect",
         _AWAY,
     ),
 ]
