@@ -60,21 +60,26 @@ MUTANTS = [
     ),
     Mutant(
         "what was read too early is read again",
-        "daemon/plan.py", "indexed.stamp == stamp and not indexed.racy", "indexed.stamp == stamp",
+        "core/stores/stamps.py", "None if row.racy else row.stamp", "row.stamp",
         "tests/daemon/test_plan.py",
+    ),
+    Mutant(
+        "what was read too early is read again, in a large table",
+        "core/stores/lance_stamps.py", "files[paths[row - start]] = None", "pass",
+        "tests/core/stores/test_lance_stamps.py",
     ),
     Mutant(
         "a changed file is indexed anew",
-        "daemon/plan.py", "indexed and indexed.stamp == stamp and", "indexed and",
-        "tests/daemon/test_plan.py",
+        "daemon/plan.py", "if known == numbers and path not in rejected:",
+        "if known is not _NO_ROW and path not in rejected:", "tests/daemon/test_plan.py",
     ),
     Mutant(
         "a row without a file goes",
-        "daemon/plan.py", "[place for place in left if place in within]", "[]", MACHINE,
+        "daemon/plan.py", "[place for place in places if place in within]", "[]", MACHINE,
     ),
     Mutant(
         "a row outside the places asked for stays",
-        "daemon/plan.py", "[place for place in left if place in within]", "list(left)",
+        "daemon/plan.py", "[place for place in places if place in within]", "places",
         "tests/daemon/test_plan.py",
     ),
     Mutant(
