@@ -1,6 +1,7 @@
 """Which files are pictures of ours: asked by the scan, the watcher, verify and doctor alike."""
 
 import os
+import re
 from collections.abc import Sequence
 
 from pathspec import GitIgnoreSpec
@@ -17,6 +18,12 @@ _NEVER_BEGINS = b"~$"
 _NEVER_ENDS = tuple(b"~ .part .partial .crdownload .download .tmp .temp .swp".split())
 _SUFFIXES = frozenset(suffix.removeprefix(".").encode() for suffix in SUFFIXES)
 
+_PLAIN = re.compile(
+    rb"[\w!#$%&'()+,;=@^-][\w.!#$%&'()+,;=@^~ -]*\.(?:" + b"|".join(sorted(_SUFFIXES)) + rb")",
+    re.IGNORECASE,
+)
+"""Names of pictures that no line above ignores, and that need no escape in path text."""
+
 
 class Candidates:
     """The one answer to "is this file ours?", by name alone."""
@@ -27,6 +34,11 @@ class Candidates:
             self._spec = GitIgnoreSpec.from_lines(ignore) if ignore else None
         except ValueError as error:
             raise ConfigError(f"ignore: {error}") from None
+
+    def plain(self, name: bytes) -> bool:
+        """Whether a file of this name is wanted in any folder, and spelt as it is in path text. It
+        saves a scan the other questions for nearly all of a million files."""
+        return self._spec is None and _PLAIN.fullmatch(name) is not None
 
     def ignored(self, relative: bytes, *, is_dir: bool) -> bool:
         """Whether the entry itself is ignored; the caller has pruned the folders above it."""

@@ -6,9 +6,6 @@ from typing import Protocol
 from core.records import Place
 from daemon.scanner import Findings, Scanner
 
-_AT_ONCE = 4096
-"""Files counted before more urgent work may go first."""
-
 
 class Expecting(Protocol):
     """Who wants to know."""
@@ -30,10 +27,9 @@ def forecast(scanners: Iterable[Scanner], monitor: Expecting) -> None:
     """Of roots without rows: there, every candidate is work."""
     for scanner in scanners:
         files = 0
-        for _ in scanner.look(Place(scanner.root, ""), Findings()):
-            files += 1
-            if files % _AT_ONCE == 0:
-                if monitor.stopping():
-                    return
-                monitor.between()
+        for listing in scanner.look(Place(scanner.root, ""), Findings()):
+            files += len(listing.files)
+            if monitor.stopping():
+                return
+            monitor.between()
         monitor.expect(scanner.root, files)

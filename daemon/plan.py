@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 from core.records import FileStamp, IndexedStamp, Place
 from core.state import Rejection
-from core.stores.stamps import by_folder
+from core.stores.stamps import Numbers, by_folder
+from daemon.scanner import Listing
+
+_NO_ROW = (-1,)
 
 
 @dataclass
@@ -22,7 +25,7 @@ class Plan:
 
 
 def make_plan(
-    observed: Iterable[tuple[Place, FileStamp]],
+    observed: Iterable[Listing],
     stamps: Mapping[Place, IndexedStamp],
     rejections: Mapping[Place, Rejection],
     scope: Collection[Place],
@@ -35,34 +38,44 @@ def make_plan(
     """
     plan = Plan()
     rows = by_folder(stamps)
-    unseen: dict[Place, dict[Place, IndexedStamp]] = {}
+    bad = _by_root(rejections)
+    unseen: dict[Place, dict[str, Numbers | None]] = {}
     """Of every folder met so far, the rows whose file was not. A million files are compared one
     folder at a time: sets of all of them would take more memory than the rest of the daemon."""
-    folder, waiting = None, dict[Place, IndexedStamp]()
-    for place, stamp in observed:
-        above = place.path.rpartition("/")[0]
-        if folder is None or above != folder.path or place.root != folder.root:
-            folder = Place(place.root, above)
-            if folder not in unseen:
-                unseen[folder] = dict(rows.inside(folder))
-            waiting = unseen[folder]
-        indexed = waiting.pop(place, None)
+    for folder, files in observed:
+        if folder not in unseen:
+            unseen[folder] = rows.numbers(folder)
+        waiting, rejected = unseen[folder], bad.get(folder.root, {})
+        for path, numbers in files:
+            known = waiting.pop(path, _NO_ROW)
+            if known == numbers and path not in rejected:
+                plan.unchanged += 1
+                continue
+            place, stamp = Place(folder.root, path), FileStamp(*numbers)
+            rejection = rejected.get(path)
+            if rejection and rejection.stamp == stamp and rejection.decoder == decoder:
+                if known is not _NO_ROW:
+                    plan.absent.append(place)
+            elif known == numbers:
+                plan.unchanged += 1
+            else:
+                plan.ingest.append((place, stamp))
+                plan.changed += known is not _NO_ROW
         if not waiting:
-            unseen[folder] = waiting = {}  # an emptied dict keeps its memory
-        rejection = rejections.get(place) if rejections else None
-        if rejection and rejection.stamp == stamp and rejection.decoder == decoder:
-            if indexed:
-                plan.absent.append(place)
-        elif indexed and indexed.stamp == stamp and not indexed.racy:
-            plan.unchanged += 1
-        else:
-            plan.ingest.append((place, stamp))
-            plan.changed += indexed is not None
+            unseen[folder] = {}  # an emptied dict keeps its memory
     within = Scope(scope)
     for folder in rows.folders():
-        left = unseen[folder] if folder in unseen else rows.inside(folder)
-        plan.absent += [place for place in left if place in within]
+        left = unseen[folder] if folder in unseen else rows.numbers(folder)
+        places = [Place(folder.root, path) for path in left]
+        plan.absent += [place for place in places if place in within]
     return plan
+
+
+def _by_root(rejections: Mapping[Place, Rejection]) -> dict[str, dict[str, Rejection]]:
+    found: dict[str, dict[str, Rejection]] = {}
+    for place, rejection in rejections.items():
+        found.setdefault(place.root, {})[place.path] = rejection
+    return found
 
 
 class Scope:

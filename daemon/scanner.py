@@ -3,20 +3,29 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from core.candidates import Candidates
 from core.paths import path_bytes, path_text
 from core.records import FileStamp, Place, file_stamp
+from core.stores.stamps import Numbers
 from daemon.spelling import lstat_as_spelt
 
 # Only these say that a path is not there. EACCES, EIO, ESTALE and the rest say that we cannot know.
 ABSENT = {errno.ENOENT, errno.ENOTDIR}
 
-_new = tuple.__new__
-"""What Place(…) comes to, at a third of the time: it counts by the million."""
+MOST_FILES = 1000
+"""So many files are told at once: others may have their turn in between."""
+
+
+class Listing(NamedTuple):
+    """Candidates seen directly in one folder, in path text; a large folder has several."""
+
+    folder: Place
+    files: list[tuple[str, Numbers]]
 
 
 @dataclass
@@ -40,8 +49,8 @@ class Scanner:
         self._base = os.fsencode(folder)
         self._candidates = candidates
 
-    def look(self, place: Place, findings: Findings) -> Iterator[tuple[Place, FileStamp]]:
-        """Every candidate at and below `place`, with its stamp."""
+    def look(self, place: Place, findings: Findings) -> Iterator[Listing]:
+        """Every candidate at and below `place`."""
         relative = path_bytes(place.path)
         try:
             status = self._lstat_beneath(relative)
@@ -55,7 +64,7 @@ class Scanner:
             yield from self._walk(relative, findings)
         elif stat.S_ISREG(status.st_mode):
             if self._candidates.has_suffix(relative):
-                yield place, file_stamp(status)
+                yield Listing(place.parent, [(place.path, file_stamp(status))])
             else:
                 findings.skipped += 1
 
@@ -94,42 +103,64 @@ class Scanner:
             for depth in range(1, len(parts) + 1)
         )
 
-    def _walk(self, top: bytes, findings: Findings) -> Iterator[tuple[Place, FileStamp]]:
+    def _walk(self, top: bytes, findings: Findings) -> Iterator[Listing]:
         folders = [top]  # a list, not recursion: a tree may be deeper than Python's stack
         while folders:
             folder = folders.pop()
-            text = path_text(folder)
+            place = Place(self.root, path_text(folder))
             try:
                 entries = os.scandir(os.path.join(self._base, folder))
             except OSError as error:
                 if error.errno not in ABSENT:
-                    findings.unknown[Place(self.root, text)] = str(error.strerror)
+                    findings.unknown[place] = str(error.strerror)
                 continue
             findings.folders += 1
-            prefix, text_prefix = (folder + b"/", text + "/") if folder else (b"", "")
             with entries:
-                while True:
-                    try:
-                        entry = next(entries, None)
-                    except OSError as error:  # the listing broke off: what follows is unknown
-                        findings.unknown[Place(self.root, text)] = str(error.strerror)
-                        break
-                    if entry is None:
-                        break
-                    name = entry.name
-                    place = _new(Place, (self.root, text_prefix + path_text(name)))
-                    try:
-                        if entry.is_dir(follow_symlinks=False):
-                            if not self._candidates.ignored(prefix + name, is_dir=True):
-                                folders.append(prefix + name)
-                        elif not entry.is_file(follow_symlinks=False) or self._candidates.ignored(
-                            prefix + name, is_dir=False
-                        ):
-                            continue
-                        elif self._candidates.has_suffix(name):
-                            yield place, file_stamp(entry.stat(follow_symlinks=False))
-                        else:
-                            findings.skipped += 1
-                    except OSError as error:
-                        if error.errno not in ABSENT:
-                            findings.unknown[place] = str(error.strerror)
+                try:
+                    yield from self._list(folder, place, entries, folders, findings)
+                except OSError as error:  # the listing broke off: what follows is unknown
+                    findings.unknown[place] = str(error.strerror)
+
+    def _list(
+        self,
+        folder: bytes,
+        place: Place,
+        entries: Iterable[os.DirEntry[bytes]],
+        folders: list[bytes],
+        findings: Findings,
+    ) -> Iterator[Listing]:
+        """The candidates among the entries; the folders among them are added to `folders`."""
+        prefix, text_prefix = (folder + b"/", place.path + "/") if folder else (b"", "")
+        plain, ignored = self._candidates.plain, self._candidates.ignored
+        files: list[tuple[str, Numbers]] = []
+        for entry in entries:
+            name = entry.name
+            try:
+                if plain(name) and entry.is_file(follow_symlinks=False):
+                    text = name.decode("ascii")
+                elif entry.is_dir(follow_symlinks=False):
+                    if not ignored(prefix + name, is_dir=True):
+                        folders.append(prefix + name)
+                    continue
+                elif not entry.is_file(follow_symlinks=False) or ignored(
+                    prefix + name, is_dir=False
+                ):
+                    continue
+                elif self._candidates.has_suffix(name):
+                    text = path_text(name)
+                else:
+                    findings.skipped += 1
+                    continue
+                seen = entry.stat(follow_symlinks=False)
+                stamp = seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino
+                files.append((text_prefix + text, stamp))
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    findings.unknown[Place(self.root, text_prefix + path_text(name))] = str(
+                        error.strerror
+                    )
+            if len(files) >= MOST_FILES:
+                yield Listing(place, files)
+                files = []
+        if files:
+            yield Listing(place, files)

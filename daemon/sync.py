@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Protocol
 
 from core.index import ImageIndex
@@ -18,7 +19,7 @@ from daemon.recent import RecentlyDeleted
 from daemon.report import SyncReport
 from daemon.root_check import RootCheck
 from daemon.roots import Roots
-from daemon.scanner import Findings, Scanner
+from daemon.scanner import Findings, Listing, Scanner
 
 __all__ = ["SyncMonitor", "SyncReport", "SyncService"]
 
@@ -121,8 +122,8 @@ class SyncService:
         stamps = self.index.stamps(few_around(asked))
         away = self._check.away(root, asked)
         findings = Findings(unknown=dict(away))
-        observed: Iterable[tuple[Place, FileStamp]] = (
-            pair for place in asked for pair in scanner.look(place, findings)
+        observed: Iterable[Listing] = chain.from_iterable(
+            scanner.look(place, findings) for place in asked
         )
         observed = _paced(observed, monitor)
         if away:
@@ -209,9 +210,7 @@ class SyncService:
                 continue
 
 
-def _paced(
-    observed: Iterable[tuple[Place, FileStamp]], monitor: SyncMonitor
-) -> Iterator[tuple[Place, FileStamp]]:
+def _paced(observed: Iterable[Listing], monitor: SyncMonitor) -> Iterator[Listing]:
     next_pause = time.monotonic() + PAUSE_SECONDS
     for seen in observed:
         if time.monotonic() >= next_pause:  # a million files take a while
@@ -220,7 +219,6 @@ def _paced(
         yield seen
 
 
-def _outside(
-    observed: Iterable[tuple[Place, FileStamp]], away: Scope
-) -> Iterator[tuple[Place, FileStamp]]:
-    return ((place, stamp) for place, stamp in observed if place not in away)
+def _outside(observed: Iterable[Listing], away: Scope) -> Iterator[Listing]:
+    for folder, files in observed:
+        yield Listing(folder, [seen for seen in files if Place(folder.root, seen[0]) not in away])

@@ -20,8 +20,8 @@ from core.config import Config
 from core.errors import StoreError
 from core.records import IndexedStamp, Place
 from daemon.mounts import MountTable, below, holding
+from daemon.pace import SCAN_WITHOUT_EVENTS_SECONDS
 from daemon.roots import Roots
-from daemon.service import SCAN_WITHOUT_EVENTS_SECONDS
 from daemon.spelling import folds_case
 
 _NAMES_TRIED = 200

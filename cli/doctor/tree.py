@@ -36,7 +36,9 @@ def count(root: str, folder: Path, candidates: Candidates, show: Callable[[int],
     tree = Tree()
     base = os.fsencode(folder) + b"/"
     dice = random.Random(root)  # the same pictures each time, so that figures can be compared
-    for place, stamp in Scanner(root, folder, candidates).look(Place(root, ""), tree.findings):
+    listings = Scanner(root, folder, candidates).look(Place(root, ""), tree.findings)
+    seen = ((Place(root, path), FileStamp(*n)) for listing in listings for path, n in listing.files)
+    for place, stamp in seen:
         if tree.pictures % _SHOW_EVERY == 0:
             show(tree.pictures)
         tree.pictures += 1

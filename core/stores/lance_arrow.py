@@ -1,6 +1,6 @@
 """Records as Arrow tables and back."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -62,10 +62,14 @@ def places(rows: pa.Table) -> list[Place]:
 
 def stamps(rows: pa.Table) -> list[IndexedStamp]:
     """The stamp of each row."""
-    *times, inodes = (rows[name].to_numpy() for name in _NUMBERS)
-    numbers = (column.tolist() for column in (*times, inodes.view(np.uint64)))
-    files = _tuples(FileStamp, *numbers)
+    files = _tuples(FileStamp, *(column.tolist() for column in numbers(rows)))
     return _tuples(IndexedStamp, files, _list(rows, "digest"), _list(rows, "racy"))
+
+
+def numbers(rows: pa.Table | Mapping[str, pa.Array]) -> list[NDArray[Any]]:
+    """The columns that make a FileStamp."""
+    *times, inodes = (rows[name].to_numpy() for name in _NUMBERS)
+    return [*times, inodes.view(np.uint64)]
 
 
 def vectors(rows: pa.Table) -> NDArray[np.float32]:

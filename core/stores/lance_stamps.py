@@ -1,5 +1,6 @@
 """The stamps of a large table, packed: a million as a dict of tuples would take 900 MB."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow.compute as pc
 
 from core.records import IndexedStamp, Place
 from core.stores import lance_arrow as arrow
+from core.stores.stamps import Numbers
 
 _FOLDER = r"/?[^/]*$"
 """What is cut off a path to name its folder."""
@@ -35,11 +37,15 @@ class PackedStamps(Mapping[Place, IndexedStamp]):
             for (root, path), start, end in zip(names, [0, *ends], ends, strict=False)
         }
         del roots, paths
-        columns = []
+        columns = {}
         for name in rows.column_names:
-            columns.append(rows[name].combine_chunks().take(order))
+            columns[name] = rows[name].combine_chunks().take(order)
             rows = rows.drop_columns([name])
-        self._rows = pa.table(columns, names=arrow.STAMP_COLUMNS)
+        self._rows = pa.table(columns)
+        # The same memory once more, as a slice of a table costs more than a small folder.
+        self._paths = columns["path"]
+        self._numbers = arrow.numbers(columns)
+        self._racy = np.flatnonzero(columns["racy"].to_numpy(zero_copy_only=False)).tolist()
         self._last: tuple[Place, Mapping[Place, IndexedStamp]] | None = None
 
     def folders(self) -> Iterator[Place]:
@@ -54,8 +60,18 @@ class PackedStamps(Mapping[Place, IndexedStamp]):
             self._last = folder, dict(zip(arrow.places(rows), arrow.stamps(rows), strict=True))
         return self._last[1]
 
+    def numbers(self, folder: Place) -> dict[str, Numbers | None]:
+        """See ByFolder."""
+        start, end = self._slices.get(folder, (0, 0))
+        paths = self._paths.slice(start, end - start).to_numpy(zero_copy_only=False).tolist()
+        found = zip(*(column[start:end].tolist() for column in self._numbers), strict=True)
+        files: dict[str, Numbers | None] = dict(zip(paths, found, strict=True))
+        for row in self._racy[bisect_left(self._racy, start) : bisect_left(self._racy, end)]:
+            files[paths[row - start]] = None
+        return files
+
     def __getitem__(self, place: Place) -> IndexedStamp:
-        return self.inside(Place(place.root, place.path.rpartition("/")[0]))[place]
+        return self.inside(place.parent)[place]
 
     def __iter__(self) -> Iterator[Place]:
         for folder in self._slices:

@@ -3,6 +3,7 @@ import pytest
 from core.records import FileStamp, IndexedStamp, Place
 from core.state import Rejection
 from daemon.plan import Plan, Scope, make_plan
+from daemon.scanner import Listing
 
 OLD, NEW = FileStamp(1, 1, 1, 1), FileStamp(2, 2, 2, 2)
 A, B = Place("r", "a/1.jpg"), Place("r", "b.jpg")
@@ -64,7 +65,8 @@ def row(stamp: FileStamp, *, racy: bool = False) -> IndexedStamp:
     ],
 )
 def test_the_plan_is_a_table(observed, stamps, rejections, scope, expected) -> None:  # type: ignore[no-untyped-def]
-    assert make_plan(observed, stamps, rejections, scope, "v1") == expected
+    listings = [Listing(place.parent, [(place.path, stamp)]) for place, stamp in observed]
+    assert make_plan(listings, stamps, rejections, scope, "v1") == expected
 
 
 def test_a_scope_holds_whole_names_only() -> None:

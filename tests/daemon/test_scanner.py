@@ -12,7 +12,8 @@ from daemon.scanner import Findings, Scanner
 def scan(folder: Path, ignore: tuple[str, ...] = (), path: str = "") -> tuple[set[str], Findings]:
     findings = Findings()
     scanner = Scanner("r", folder, Candidates(ignore))
-    return {place.path for place, _ in scanner.look(Place("r", path), findings)}, findings
+    seen = list(scanner.look(Place("r", path), findings))
+    return {path for _, files in seen for path, _ in files}, findings
 
 
 def touch(folder: Path, *names: str | bytes) -> None:

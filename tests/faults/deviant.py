@@ -33,6 +33,13 @@ POINTS = {
     "status": "daemon.board:write_status",
 }
 """Where a daemon may be killed, by label: every write that outlives the process."""
+SERVER_POINTS = {
+    "catalogue on the server": "core.stores.weaviate:WeaviateDatabase.write_catalogue",
+    "thumbnails on the server": "core.stores.weaviate_thumbnails:WeaviateThumbnails.add",
+    "rows on the server": "core.stores.weaviate_rows:WeaviateStore.upsert",
+    "deletion on the server": "core.stores.weaviate_rows:WeaviateStore.delete",
+}
+"""The same, where the index lies on a Weaviate server."""
 
 
 def launch(project: Project, **faults: Any) -> None:
@@ -72,7 +79,7 @@ def die(label: str, when: str, call: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    _wrap(POINTS[label], deadly)
+    _wrap((POINTS | SERVER_POINTS)[label], deadly)
     if label == "compaction":  # else it is due after five minutes and 64 commits
         importlib.import_module("daemon.pace").MAINTAIN_SECONDS = 0.5  # type: ignore[attr-defined]
         importlib.import_module("core.stores.lance_upkeep")._COMMITS_WHEN_QUIET = 2  # type: ignore[attr-defined]

@@ -60,21 +60,26 @@ MUTANTS = [
     ),
     Mutant(
         "what was read too early is read again",
-        "daemon/plan.py", "indexed.stamp == stamp and not indexed.racy", "indexed.stamp == stamp",
+        "core/stores/stamps.py", "None if row.racy else row.stamp", "row.stamp",
         "tests/daemon/test_plan.py",
+    ),
+    Mutant(
+        "what was read too early is read again, in a large table",
+        "core/stores/lance_stamps.py", "files[paths[row - start]] = None", "pass",
+        "tests/core/stores/test_lance_stamps.py",
     ),
     Mutant(
         "a changed file is indexed anew",
-        "daemon/plan.py", "indexed and indexed.stamp == stamp and", "indexed and",
-        "tests/daemon/test_plan.py",
+        "daemon/plan.py", "if known == numbers and path not in rejected:",
+        "if known is not _NO_ROW and path not in rejected:", "tests/daemon/test_plan.py",
     ),
     Mutant(
         "a row without a file goes",
-        "daemon/plan.py", "[place for place in left if place in within]", "[]", MACHINE,
+        "daemon/plan.py", "[place for place in places if place in within]", "[]", MACHINE,
     ),
     Mutant(
         "a row outside the places asked for stays",
-        "daemon/plan.py", "[place for place in left if place in within]", "list(left)",
+        "daemon/plan.py", "[place for place in places if place in within]", "places",
         "tests/daemon/test_plan.py",
     ),
     Mutant(
@@ -175,6 +180,74 @@ MUTANTS = [
         "the whole root is looked at after lost events",
         "daemon/debouncer.py", "        self.add(whole, now)\n", "        pass\n",
         "tests/daemon/test_debouncer.py",
+    ),
+    Mutant(
+        "an error is no absence",
+        "daemon/scanner.py", "{errno.ENOENT, errno.ENOTDIR}",
+        "{errno.ENOENT, errno.ENOTDIR, errno.EIO}",
+        "-m faults -k few-seconds tests/faults/test_system_calls.py",
+    ),
+    Mutant(
+        "only regular files are pictures",
+        "daemon/scanner.py", "if plain(name) and entry.is_file(follow_symlinks=False):",
+        "if plain(name):", "tests/daemon/test_scanner.py",
+    ),
+    Mutant(
+        "a link to a folder is no folder",
+        "daemon/scanner.py", "elif entry.is_dir(follow_symlinks=False):", "elif entry.is_dir():",
+        "tests/daemon/test_scanner.py",
+    ),
+    Mutant(
+        "lost events are noticed",
+        "daemon/armed_root.py", "if mask & IN_Q_OVERFLOW:", "if False:",
+        "tests/daemon/test_watcher.py",
+    ),
+    Mutant(
+        "new folders are watched",
+        "daemon/armed_root.py",
+        "self._walks.append(_Walk(path, settled=bool(mask & IN_MOVED_TO)))", "pass",
+        "tests/daemon/test_watcher.py",
+    ),
+    Mutant(
+        "all is compared again and again",
+        "daemon/service.py", "interval = self._config.watch.rescan_minutes * 60",
+        "interval = 1e9", "-k lost_event tests/faults/test_churn.py",
+    ),
+    Mutant(
+        "a root must be the one we know, on a real disk",
+        "daemon/root_check.py", "return self._roots.problem(",
+        "return None and self._roots.problem(", "tests/faults/test_disks.py",
+    ),
+    Mutant(
+        "many deletions are held, by a real daemon",
+        "daemon/holds.py", "lately + len(doubtful) <= limit", "True",
+        "tests/faults/test_mass_deletion.py",
+    ),
+    Mutant(
+        "running out of watches is said",
+        "daemon/watched_tree.py", "                wd = _NONE_LEFT\n", "                pass\n",
+        "tests/faults/test_limits.py",
+    ),
+    Mutant(
+        "a thread that has died is replaced",
+        "daemon/board.py", "if not (self._thread and self._thread.is_alive()):",
+        "if not self._thread:", "-m faults -k status tests/faults/test_threads.py",
+    ),
+    Mutant(
+        "damaged notes are lost notes",
+        "core/files.py", "    except (OSError, ValueError):\n        return None",
+        "    except OSError:\n        return None",
+        "-m faults -k corrupted tests/faults/test_store_and_clock.py",
+    ),
+    Mutant(
+        "a file from the future is no young file",
+        "daemon/sync.py", "0 <= now_ns - stamp.ctime_ns < self._settle_ns",
+        "now_ns - stamp.ctime_ns < self._settle_ns", "tests/faults/test_store_and_clock.py",
+    ),
+    Mutant(
+        "an unlisted name in another spelling, on a share",
+        "daemon/spelling.py", "in _other_spellings(name):", "in ():",
+        "-k any_case tests/faults/test_share.py",
     ),
 ]  # fmt: skip
 

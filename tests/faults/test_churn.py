@@ -70,6 +70,11 @@ def test_a_little_churn(churned: Project, figure: Figure) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(1, 21))
 def test_churn(churned: Project, figure: Figure, seed: int) -> None:
+    churn_from(churned, figure, seed)
+
+
+def churn_from(churned: Project, figure: Figure, seed: int) -> None:
+    """10,000 operations, and what is left of them."""
     churned.start()
     took = churn(churned, seed).run()
     seconds = settle(churned)
@@ -85,10 +90,15 @@ def test_churn(churned: Project, figure: Figure, seed: int) -> None:
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
 def test_churn_with_200_sigkills(churned: Project, figure: Figure) -> None:
+    sigkills(churned, figure, KILLS, OPERATIONS)
+
+
+def sigkills(churned: Project, figure: Figure, kills: int, operations: int) -> None:
+    """Of the daemon, in the middle of so many operations."""
     dice = random.Random(2)
-    mess = churn(churned, 2)
-    mess.start(pause_seconds=KILLS * 1.6 * 16 / OPERATIONS)
-    for _ in range(KILLS):
+    mess = churn(churned, 2, operations)
+    mess.start(pause_seconds=kills * 1.6 * 16 / operations)
+    for _ in range(kills):
         churned.launch()
         time.sleep(dice.uniform(0.2, 3))
         churned.stop(signal.SIGKILL)
@@ -99,7 +109,7 @@ def test_churn_with_200_sigkills(churned: Project, figure: Figure) -> None:
     catch_up = time.monotonic() - started
     found = compare(churned, bad=bad_files(churned.dataset))
     figure(
-        "F2", "F1 with 200 SIGKILLs of the daemon",
+        "F2", f"F1 with {kills} SIGKILLs of the daemon",
         differences=found.count, duplicates=found.doubled, catch_up_seconds=catch_up,
     )  # fmt: skip
     assert found.count == 0

@@ -67,6 +67,11 @@ def _dies_later(project: Project) -> bool:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("label", deviant.POINTS)
 def test_killed_at(project: Project, figure: Figure, label: str, when: str) -> None:
+    killed_at(project, figure, label, when)
+
+
+def killed_at(project: Project, figure: Figure, label: str, when: str) -> None:
+    """At the first and at the second call."""
     points = 0
     for call in (1, 2):
         for n in range(12):

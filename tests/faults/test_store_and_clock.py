@@ -98,8 +98,13 @@ def corrupt(folder: Path) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize("name", ["deleted", "corrupted", "set back"])
 def test_the_state_is(project: Project, figure: Figure, name: str) -> None:
+    the_state_is(project, figure, name)
+
+
+def the_state_is(project: Project, figure: Figure, name: str) -> None:
+    """Lost in one way or another, between two runs of the daemon."""
     state, copy = project.folder / "var/state", project.folder / "yesterday"
-    _yesterday_and_today(project, lambda: shutil.copytree(state, copy))
+    yesterday_and_today(project, lambda: shutil.copytree(state, copy))
     match name:
         case "deleted":
             lose(state)
@@ -122,10 +127,15 @@ def test_the_state_is(project: Project, figure: Figure, name: str) -> None:
 @pytest.mark.parametrize("name", ["set back", "emptied"])
 def test_the_store_is(project: Project, figure: Figure, name: str) -> None:
     index, copy = project.folder / "var/index", project.folder / "yesterday"
-    _yesterday_and_today(project, lambda: shutil.copytree(index, copy))
+    yesterday_and_today(project, lambda: shutil.copytree(index, copy))
     lose(index)
     if name == "set back":
         copy.rename(index)
+    catch_up(project, figure, name)
+
+
+def catch_up(project: Project, figure: Figure, name: str) -> None:
+    """With the store as it is: known bytes cost no embedding, unless all is gone."""
     before = project.embedded()
     project.start()
     seconds = converge(project, bad={b"bad.jpg"})
@@ -135,7 +145,7 @@ def test_the_store_is(project: Project, figure: Figure, name: str) -> None:
     project.cli("verify", "--content")
 
 
-def _yesterday_and_today(project: Project, copy: Callable[[], object]) -> None:
+def yesterday_and_today(project: Project, copy: Callable[[], object]) -> None:
     """100 files yesterday; today 20 new ones, 10 gone and 10 moved."""
     for n in range(100):
         write(project.dataset / f"{n}.jpg", n)

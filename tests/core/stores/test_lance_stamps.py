@@ -49,4 +49,5 @@ def test_it_knows_its_folders(packed: PackedStamps) -> None:
     assert set(packed.folders()) == set(grouped.folders())
     for folder in packed.folders():
         assert packed.inside(folder) == grouped.inside(folder)
+        assert packed.numbers(folder) == grouped.numbers(folder)
     assert packed.inside(Place("r", "nowhere")) == {}
