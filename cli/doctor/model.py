@@ -29,9 +29,15 @@ def check(facts: Facts) -> Iterator[Finding]:
     facts.embedder, facts.dim = embedder.name, embedder.dim
     yield ok(f"{embedder.name} is here and loads; {embedder.dim} numbers a picture.")
     device = opening.describe_device(model.name, model.device)
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
     facts.pace = measure(facts, embedder, on_cpu=device.startswith("cpu"))
     facts.process_bytes = _resident_bytes()
     yield ok(_speed(facts.pace, device, facts.pictures))
+    if load > cores:
+        yield note(
+            f"The machine was busy with other work meanwhile, load {load:.0f} on {cores} cores.",
+            "Look again when it is quiet: then the figures are higher.",
+        )
 
 
 def _without_weights(facts: Facts, missing: WeightsMissing) -> Finding:
