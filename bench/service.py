@@ -117,7 +117,7 @@ class Bench:
     ) -> dict[str, Any]:
         with self._web() as (web, address):
             async with FakeDiscord() as fake, bot_process(self.project, fake) as bot:
-                await fake.gateway.until_said("IDENTIFY")
+                await fake.gateway.until_said("IDENTIFY", seconds=120)
                 attachment = fake.upload("query.jpg", queries[0])
                 text = f"<@{payloads.BOT}>"
                 post = payloads.message(payloads.OWNER, text=text, attachments=[attachment])
