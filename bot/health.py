@@ -11,17 +11,9 @@ from core.health import Vitals
 from core.pulse import Pulse
 from core.redaction import redact
 
-_BEAT_SECONDS = 1
 _SILENT_SECONDS = 20
 """Nothing slow is done on the loop."""
 _INDEX_SECONDS = 10
-
-
-async def beat(pulse: Pulse) -> None:
-    """For ever: as long as the loop turns."""
-    while True:
-        pulse.beat()
-        await asyncio.sleep(_BEAT_SECONDS)
 
 
 def bot_pulse() -> Pulse:

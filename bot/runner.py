@@ -12,7 +12,7 @@ from bot.client import LookalikeClient
 from bot.cooldowns import Cooldowns
 from bot.desk import Desk
 from bot.endpoints import Endpoints, read_endpoints
-from bot.health import beat, bot_pulse, bot_vitals
+from bot.health import bot_pulse, bot_vitals
 from bot.search import Finder
 from bot.session import stay_connected
 from core.aio import AsyncIndex
@@ -21,6 +21,8 @@ from core.errors import AppError, ConfigError
 from core.health import Doors, open_doors, tell
 from core.keys import Keys, read_keys
 from core.logs import announce, catch_everything, set_up_logging
+from core.notify import Notifier, keep_beating
+from core.stages import Stages
 
 logger = logging.getLogger(__name__)
 
@@ -58,18 +60,31 @@ async def serve(
 ) -> tuple[int, bool]:
     """Until a signal: the exit code, and whether every thread has come to its end."""
     stop = asyncio.Event()
+    stages = Stages()
+    notifier = Notifier(stages)
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        notifier.stopping()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     code = 0
     index = AsyncIndex(config)
     finder = Finder(config, index, endpoints)
     desk = Desk(config, finder, Cooldowns(time.monotonic))
     warming = asyncio.create_task(_warm(index))
     pulse = bot_pulse()
-    beating = asyncio.create_task(beat(pulse))
+    stages.add("event loop", pulse)
+    for name, lane in index.pulses.items():
+        stages.add(name, lane)
+    beating = asyncio.create_task(keep_beating(pulse, index.probe))
+    vitals = bot_vitals(config, index, finder.metrics, pulse)
     try:
-        with tell(doors, bot_vitals(config, index, finder.metrics, pulse), keys):
+        with tell(doors, vitals, keys), notifier.telling(lambda: _standing(finder)):
+            # Not once Discord answers: it may be away, and to be started anew would not help.
+            notifier.ready()
             await stay_connected(desk, lambda: LookalikeClient(desk), token, stop)
     except AppError as error:
         announce(str(error))
@@ -81,6 +96,10 @@ async def serve(
     done, _ = await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
     closing.cancel()
     return code, bool(done)
+
+
+def _standing(finder: Finder) -> str:
+    return "answering" if finder.metrics.session_up else "waiting for Discord"
 
 
 async def _warm(index: AsyncIndex) -> None:

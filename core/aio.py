@@ -1,6 +1,7 @@
 """The same search for asyncio callers: embedding on one thread, reading on another."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -10,10 +11,14 @@ from core.box import Box
 from core.config import Config
 from core.errors import AppError, BusyError
 from core.index import Answer
+from core.pulse import Pulse
 from core.records import ImageId, ImageRecord, Place
 from core.searcher import Searcher
 
 _T = TypeVar("_T")
+
+_LONGEST_SECONDS = 3600
+"""A model may be fetched on the thread of a lane; what takes longer has hung."""
 
 
 class _Lane:
@@ -24,6 +29,15 @@ class _Lane:
         self._most = most_waiting + 1  # the one that is being served
         self._seconds = seconds
         self._inside = 0
+        self.pulse = Pulse(_LONGEST_SECONDS)
+        """Of the thread."""
+        self._probed: Future[None] | None = None
+
+    def probe(self) -> None:
+        """Ask the thread for a beat, unless it still owes one."""
+        if self._probed is None or self._probed.done():
+            with contextlib.suppress(RuntimeError):  # it is shut down
+                self._probed = self._thread.submit(self.pulse.beat)
 
     async def run(self, act: Callable[[], _T]) -> _T:
         """What `act` returns. BusyError if too many wait; AppError if it takes too long. Whoever
@@ -65,6 +79,16 @@ class AsyncIndex:
         self._searcher = Searcher(config)
         self._embedding = _Lane("search", most_waiting, seconds)
         self._reading = _Lane("read", 16 * most_waiting, seconds)
+
+    @property
+    def pulses(self) -> dict[str, Pulse]:
+        """Of its threads, which `probe` keeps beating."""
+        return {"search thread": self._embedding.pulse, "read thread": self._reading.pulse}
+
+    def probe(self) -> None:
+        """Call it every second or so; it waits for nothing."""
+        self._embedding.probe()
+        self._reading.probe()
 
     async def warm(self) -> None:
         """See Searcher."""

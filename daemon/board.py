@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.pulse import Pulse
 from core.state import (
     RootStatus,
     State,
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5
 COUNTS_SECONDS = 1
+SILENT_SECONDS = 60
 
 
 class Board:
@@ -36,6 +38,8 @@ class Board:
         self._moved = False
         self._closed = False
         self._thread: threading.Thread | None = None
+        self.pulse = Pulse(SILENT_SECONDS)
+        """Of the thread that writes."""
         self.model: str | None = None
         self.indexed = dict(roots)
         self.states: dict[str, State] = dict.fromkeys(roots, "starting")
@@ -144,6 +148,7 @@ class Board:
     def _run(self) -> None:
         written = time.monotonic()
         while True:
+            self.pulse.beat()
             with self._changed:
                 while not (self._closed or self._urgent):
                     wait = COUNTS_SECONDS if self._moved else HEARTBEAT_SECONDS

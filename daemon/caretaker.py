@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from core.config import Config
+from core.pulse import Pulse
 from daemon.canary import Canary
 from daemon.engine import Engine
 from daemon.hints import Hints
 from daemon.pace import SCAN_WITHOUT_EVENTS_SECONDS
 from daemon.watcher import Watcher
+
+SILENT_SECONDS = 60
 
 
 class Caretaker:
@@ -20,7 +23,11 @@ class Caretaker:
         self._hints = hints
         folder = config.state / "daemon" / "canary"
         self._canary = Canary(folder)
-        self.watcher = Watcher(config.roots, hints, self._ignored, canary=folder)
+        self.pulse = Pulse(SILENT_SECONDS)
+        """Of the watcher's threads."""
+        self.watcher = Watcher(
+            config.roots, hints, self._ignored, canary=folder, beat=self.pulse.beat
+        )
         self._looked_in = self._shared_in = -1
         self._shared: dict[str, str] = {}
         """Root -> why its changes may bring no events."""

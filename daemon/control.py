@@ -13,10 +13,13 @@ from typing import Any
 
 from core.errors import AppError
 from core.local_sockets import connect, listen
+from core.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_REQUEST = 1 << 20
+_TURN_SECONDS = 5
+_SILENT_SECONDS = 60
 
 Document = dict[str, Any]
 
@@ -50,10 +53,13 @@ class ControlServer:
         self._accept = accept
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self.pulse = Pulse(_SILENT_SECONDS)
+        """Of the thread that listens."""
 
     def start(self) -> None:
         """Listen; the daemon's lock is held, so a socket that lies there is a dead one."""
         self._socket = listen(self._file)
+        self._socket.settimeout(_TURN_SECONDS)
         self.ensure()
 
     def ensure(self) -> None:
@@ -76,8 +82,11 @@ class ControlServer:
 
     def _listen(self, listener: socket.socket) -> None:
         while True:
+            self.pulse.beat()
             try:
                 client, _ = listener.accept()
+            except TimeoutError:
+                continue
             except OSError:
                 return  # stopped
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()

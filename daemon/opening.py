@@ -8,14 +8,17 @@ from daemon.engine import Engine
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
-def open_patiently(engine: Engine, refuse: Callable[[StoreAwayError], None]) -> None:
+def open_patiently(
+    engine: Engine, refuse: Callable[[StoreAwayError], None], beat: Callable[[], None]
+) -> None:
     """Returns once the index and its model are open, or engine.stop is set.
 
     Until then status says what is missing, and `refuse` is called now and then to answer whoever
-    asks for something.
+    asks for something, `beat` before each attempt.
     """
     pause = 1.0
     while not engine.stop.is_set():
+        beat()
         try:
             engine.open_model()
         except StoreAwayError as error:

@@ -20,7 +20,14 @@ STEADY_SECONDS = 60.0
 class RootKeeper:
     """Call `turn` again and again from one thread; everything else may be asked from any."""
 
-    def __init__(self, root: str, arm: Callable[[], ArmedRoot], sink: SafeSink) -> None:
+    def __init__(
+        self,
+        root: str,
+        arm: Callable[[], ArmedRoot],
+        sink: SafeSink,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`beat` is called at each turn."""
         self.armed = Event()
         """Every folder is watched, as far as the system lets us."""
         self.attempted = Event()
@@ -31,6 +38,7 @@ class RootKeeper:
         self._root = root
         self._arm = arm
         self._sink = sink
+        self._beat = beat
         self._current: ArmedRoot | None = None
         self._told: tuple[Trouble, str] | None = None
         self._backoff_seconds = 0.0
@@ -54,6 +62,7 @@ class RootKeeper:
     def turn(self, timeout_seconds: float) -> None:
         """Wait at most so long for events, and hint. Never raises: a loss of any kind is told, and
         the root is armed anew in a later turn."""
+        self._beat()
         try:
             if self._current is None:
                 wait_seconds = self._retry_at - time.monotonic()

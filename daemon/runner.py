@@ -8,6 +8,8 @@ from core.errors import AppError
 from core.health import open_doors, tell
 from core.keys import read_keys
 from core.logs import announce, catch_everything, set_up_logging
+from core.notify import Notifier
+from core.stages import Stages
 from daemon.progress import ProgressBar
 from daemon.service import Daemon
 
@@ -24,16 +26,24 @@ def run(config: Config) -> int:
         keys = read_keys()
         doors = open_doors(config.daemon.metrics, keys, "daemon.metrics")
         with ProgressBar() as bar:
-            daemon = Daemon(config, listener=bar if bar.visible else None)
+            stages = Stages()
+            notifier = Notifier(stages)
+            daemon = Daemon(
+                config,
+                listener=bar if bar.visible else None,
+                ready=notifier.ready,
+                stages=stages,
+            )
 
             def stop(_signal: int, _frame: FrameType | None) -> None:
+                notifier.stopping()
                 daemon.stop()
                 if not daemon.started:
                     raise _StoppedEarlyError
 
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, stop)
-            with tell(doors, daemon.vitals(), keys):
+            with tell(doors, daemon.vitals(), keys), notifier.telling(daemon.summary):
                 daemon.run()
     except _StoppedEarlyError:
         return 0

@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -12,6 +13,8 @@ from core.health import Vitals
 from core.pulse import Pulse
 from core.reader import COARSEST_TICK_SECONDS
 from core.records import Place
+from core.stages import Stages
+from core.summary import summary
 from daemon.caretaker import Caretaker
 from daemon.commands import carry_out
 from daemon.control import ControlServer, Request
@@ -49,8 +52,10 @@ class Daemon:
         *,
         listener: Listener | None = None,
         ready: Callable[[], None] = lambda: None,
+        stages: Stages | None = None,
     ) -> None:
-        """`listener` hears of progress (default: the log does); `ready` is called once watching."""
+        """`listener` hears of progress (default: the log does); `ready` is called once watching.
+        `stages` are told to whoever looks after this process."""
         self._config = config
         self._listener = listener or LogProgress()
         self._ready = ready
@@ -69,6 +74,7 @@ class Daemon:
         self._dealt_with: list[Place] = []
         self._engine.reported = self._digest
         self._pulse = Pulse(SILENT_SECONDS)
+        self._stages = stages or Stages()
         self._engine.metrics.watch(
             self._engine.board, lambda: self._hints.lag_seconds, lambda: self._pulse.age_seconds
         )
@@ -79,6 +85,10 @@ class Daemon:
         return daemon_vitals(
             self._config, engine.board, engine.metrics, self._pulse, lambda: self.started
         )
+
+    def summary(self) -> str:
+        """One line: what it is doing."""
+        return summary(self._engine.board.status())
 
     def stop(self) -> None:
         """From any thread or signal handler: end soon, whatever is under way."""
@@ -92,11 +102,16 @@ class Daemon:
         """Returns after stop(). AppError if it cannot start."""
         engine = self._engine
         try:
+            self._stages.add("loop", self._pulse)
+            self._stages.add("status", engine.board.pulse)
             self._control.start()
+            self._stages.add("control socket", self._control.pulse)
             with self._pulse.allowing(LONGEST_STEP_SECONDS):
-                open_patiently(engine, self._refuse)
+                open_patiently(engine, self._refuse, self._pulse.beat)
             if engine.stop.is_set():
                 return
+            if sys.platform == "linux":  # the stock observer of others gives no sign
+                self._stages.add("watchers", self._caretaker.pulse)
             self._caretaker.start(ARM_SECONDS)
             self._ready()
             logger.info("Watching %s", ", ".join(map(str, self._config.roots.values())))
@@ -153,7 +168,9 @@ class Daemon:
         board.ensure()
         watched_again = self._caretaker.look()
         self._pace.events(missing=self._caretaker.without_events)
-        if self._engine.mirrors.retry() or watched_again:
+        with self._pulse.allowing(LONGEST_STEP_SECONDS):
+            found = self._engine.mirrors.retry()
+        if found or watched_again:
             self._pace.scan_now()
         board.pending = self._hints.pending + max(0, board.work.total - board.work.done)
         board.moved()

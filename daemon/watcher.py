@@ -9,7 +9,7 @@ dispatcher can die (#427). Other platforms use the stock observer.
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -45,12 +45,15 @@ class Watcher:
         ignored: Ignored,
         *,
         canary: Path | None = None,
+        beat: Callable[[], None] = lambda: None,
         inotify: bool = sys.platform == "linux",
     ) -> None:
         """`ignored` is called from the watcher's threads; an ignored folder is not watched.
-        `canary` is a folder that is watched together with every root, see `heard`."""
+        `canary` is a folder that is watched together with every root, see `heard`. `beat` is called
+        while the thread of any root turns: one that hangs in a dead disk is replaced, and is no
+        sign that all is lost."""
         self._roots: dict[str, _InotifyRoot | StockRoot] = {
-            root: _InotifyRoot(root, path, sink, ignored, canary)
+            root: _InotifyRoot(root, path, sink, ignored, canary, beat)
             if inotify
             else StockRoot(root, path, sink, ignored)
             for root, path in roots.items()
@@ -122,12 +125,18 @@ class _InotifyRoot:
     """A root read by a RootKeeper in the thread of a watchdog emitter."""
 
     def __init__(
-        self, root: str, path: Path, sink: Sink, ignored: Ignored, canary: Path | None
+        self,
+        root: str,
+        path: Path,
+        sink: Sink,
+        ignored: Ignored,
+        canary: Path | None,
+        beat: Callable[[], None],
     ) -> None:
         self._path = path
         self._sink = SafeSink(sink)
         arm = partial(ArmedRoot, root, path, self._sink, ignored, canary)
-        self._make_keeper = partial(RootKeeper, root, arm, self._sink)
+        self._make_keeper = partial(RootKeeper, root, arm, self._sink, beat)
         self._keeper = self._make_keeper()
         self._observer: BaseObserver | None = None
         self._root = root
