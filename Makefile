@@ -36,8 +36,9 @@ fix: install  ## let ruff tidy up
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
 
-bench: install  ## speed and memory beside their baselines, from one run
-	$(BIN)/python -m bench.ingest $(CALTECH)
+bench: install  ## speed and memory beside their baselines, from one run, into docs/performance.md
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check openvino onnxruntime onnx  # measured where they can be had
+	$(BIN)/python -m bench.performance $(CALTECH) $(ARGS)
 
 bench-backup: install  ## backup and restore of 100,000 rows, out of LanceDB and into Weaviate
 	$(BIN)/python -m bench.backup --rows 100000 --weaviate

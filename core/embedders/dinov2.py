@@ -147,6 +147,16 @@ class TimmEmbedder:
         """What computes the vectors; no part of their name."""
         return "openvino" if self._openvino else "torch"
 
+    @property
+    def precision(self) -> Precision:
+        """What it computes in."""
+        return "bf16" if self._dtype == torch.bfloat16 else "fp32"
+
+    def module(self) -> torch.nn.Module:
+        """Pixels to vectors by torch, to be compiled or exported; only with that backend."""
+        assert self._module, "the weights are OpenVINO's"
+        return self._module
+
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, size, size, 3) sRGB pixels -> (n, dim) vectors, finite, unit length.
 
