@@ -156,6 +156,8 @@ class Bench:
                 started = time.perf_counter()
                 answer = client.post(address + "/api/search", files={"image": query})
                 whole.append(1000 * (time.perf_counter() - started))
+                if answer.is_error:
+                    raise SystemExit(f"A search failed: {answer.text}")
                 embed.append(answer.json()["timings_ms"]["embed"])
         return {"search": _quantiles(whole[3:]), "embed": _quantiles(embed[3:])}
 
