@@ -136,18 +136,19 @@ class Bench:
                 embedded = self.project.embedded() - before
                 seconds = time.monotonic() - started
                 still = bool(self.project.status().get("progress"))
+                measured = {
+                    "together_mib": together,
+                    "idle_ms": idle,
+                    "loaded_ms": loaded,
+                    "indexed_per_second_under_queries": embedded / seconds,
+                    "load_outlasted_the_queries": still,
+                }
+                sys.stderr.write(json.dumps(measured) + "\n")  # what comes next takes minutes
                 await asyncio.to_thread(self._wait_indexed, self.count)
                 if self.shared:  # a model in each process stays there
                     await asyncio.sleep(REST_SECONDS)
                 resting = {name: _memory(pid) for name, pid in parts.items()}
-        return {
-            "together_mib": together,
-            "resting_mib": resting,
-            "idle_ms": idle,
-            "loaded_ms": loaded,
-            "indexed_per_second_under_queries": embedded / seconds,
-            "load_outlasted_the_queries": still,
-        }
+        return measured | {"resting_mib": resting}
 
     def _ask(self, address: str, queries: list[bytes]) -> dict[str, dict[str, float]]:
         whole, embed = [], []
@@ -156,6 +157,8 @@ class Bench:
                 started = time.perf_counter()
                 answer = client.post(address + "/api/search", files={"image": query})
                 whole.append(1000 * (time.perf_counter() - started))
+                if answer.is_error:
+                    raise SystemExit(f"A search failed: {answer.text}")
                 embed.append(answer.json()["timings_ms"]["embed"])
         return {"search": _quantiles(whole[3:]), "embed": _quantiles(embed[3:])}
 

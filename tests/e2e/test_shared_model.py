@@ -61,7 +61,7 @@ def test_a_daemon_whose_service_is_killed_over_its_work_ends_with_the_same_index
 
 
 @pytest.mark.model
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_preview_gives_way_to_the_model_that_the_service_gets_weights_for(
     project: Project, service: Service, tmp_path: Path
 ) -> None:
@@ -74,13 +74,13 @@ def test_a_preview_gives_way_to_the_model_that_the_service_gets_weights_for(
     service.start()
     project.environ["LOOKALIKE_WEIGHTS"] = str(empty)
     write(project.dataset / "1.jpg", 1)
-    project.start()
-    project.wait_indexed(1)
+    project.launch()
+    project.wait(lambda: project.status().get("indexed") == 1, 110)
     assert project.status()["model"].startswith("colour-layout/")
     assert any("There are no weights for" in each for each in project.status()["problems"])
     project.stop()
     (empty / real.name).symlink_to(real)
-    project.start()
-    project.wait(lambda: (project.status()["model"] or "").startswith(MODEL), 60)
+    project.launch()
+    project.wait(lambda: (project.status().get("model") or "").startswith(MODEL), 110)
     assert project.daemon is not None
     assert "libtorch" not in libraries(project.daemon.pid)
