@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from core.config import load_config
 from core.errors import AppError
 from tests.cli.planted import PLANTS, Case, Expected, discord, weaviate
 from tests.pictures import write
-from tests.project import Project
+from tests.project import TOP, Project
 from tests.weaviate_server import READER_KEY
 
 
@@ -192,3 +193,20 @@ def test_a_clock_that_went_back_is_found(facts: Facts) -> None:
 )
 def test_errors_are_taken_apart(sentence: str, found: str, do: str) -> None:
     assert from_error(AppError(sentence), "Else.") == Finding("problem", found, do)
+
+
+def test_a_share_is_a_note_that_says_what_it_means(case: Case) -> None:
+    served = case.project.dataset.rename(case.project.folder / "served")
+    case.project.dataset.mkdir()
+    serving = [sys.executable, TOP / "tests/faults/share.py", served, case.project.dataset, "none"]
+    with subprocess.Popen(
+        case.inside().command(*serving, "fold"), stdout=subprocess.PIPE
+    ) as server:
+        assert server.stdout is not None
+        if not server.stdout.readline():
+            pytest.skip("this kernel, or the owner of /dev/fuse, permits no mounts through FUSE")
+        [note] = [n for n in listed(case.doctor(code=0), "note") if n["check"] == "root dataset"]
+        server.kill()
+    assert "is on fuse.share" in note["found"]
+    assert "IMG.jpg and img.jpg are one file" in note["found"]
+    assert "every 5 minutes" in note["do"]

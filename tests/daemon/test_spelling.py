@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.spelling import lstat_as_spelt
+from daemon.spelling import folds_case, lstat_as_spelt
 
 lstat = os.lstat
 
@@ -48,6 +48,7 @@ def test_two_links_of_one_file_are_both_there(tmp_path: Path) -> None:
     os.link(tmp_path / "a.jpg", tmp_path / "A.JPG")
     for name in ("a.jpg", "A.JPG"):
         assert lstat_as_spelt(os.fsencode(tmp_path / name))
+        assert not folds_case(os.fsencode(tmp_path / name))
 
 
 def test_any_bytes_may_be_a_name(tmp_path: Path) -> None:
