@@ -94,10 +94,10 @@ def uninstall(wish: Wish, environ: Mapping[str, str] = os.environ) -> int:
     for command in before:
         _run(command)
     for path in files:
-        for link in path.parent.glob(f"*.wants/{path.name}"):
-            link.unlink()
-            if not any(link.parent.iterdir()):
-                link.parent.rmdir()
+        for wants in path.parent.glob("*.wants"):
+            (wants / path.name).unlink(missing_ok=True)
+            if not any(wants.iterdir()):
+                wants.rmdir()
         path.unlink()
     for command in after:
         _run(command)
