@@ -206,6 +206,29 @@ def model(context: Context) -> None:
     run(load_config(context.obj))
 
 
+@app.command("install-service")
+def install_service(
+    context: Context,
+    *,
+    user: Annotated[bool, typer.Option("--user", help="Yours, not the machine's.")] = False,
+    bot: Annotated[bool, typer.Option("--bot", help="The Discord bot, too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    no_start: Annotated[bool, typer.Option("--no-start", help="Only install.")] = False,
+    uninstall: Annotated[
+        bool, typer.Option("--uninstall", help="Stop and remove it; all data stays.")
+    ] = False,
+    root: Annotated[
+        Path | None, typer.Option(help="Write below this folder; start nothing.")
+    ] = None,
+) -> None:
+    """Run everything as a service of systemd."""
+    from cli import install_service as service
+
+    wish = service.Wish(user=user, bot=bot, start=not no_start, yes=yes, root=root)
+    run = service.uninstall(wish) if uninstall else service.install(context.obj, wish)
+    raise typer.Exit(run)
+
+
 def main() -> None:
     """The console script: errors become sentences and exit codes here and nowhere else."""
     try:
