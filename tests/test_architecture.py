@@ -17,9 +17,9 @@ MAY_IMPORT = {
     "cli": {"core", "daemon", "bot", "web"},
 }
 HOMES = {
-    "torch": "core/embedders/dinov2.py",
-    "torchvision": "core/embedders/dinov2.py",
-    "timm": "core/embedders/dinov2.py",
+    "torch": "core/embedders/dinov2",
+    "torchvision": "core/embedders/dinov2",
+    "timm": "core/embedders/dinov2",
     "openvino": "core/embedders/openvino.py",
     "huggingface_hub": "core/embedders/weights.py",
     "lancedb": "core/stores/lance",

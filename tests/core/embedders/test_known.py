@@ -5,14 +5,14 @@ import timm
 import torch
 
 from core.embedders.colour_layout import ColourLayout
-from core.embedders.dinov2 import _timm_name
+from core.embedders.dinov2_model import timm_name
 from core.embedders.known import KNOWN, KnownModel
 
 
 @pytest.mark.parametrize("model", KNOWN[1:], ids=lambda model: model.name)
 def test_a_known_model_is_as_we_say(model: KnownModel) -> None:
     with torch.device("meta"):
-        built = timm.create_model(_timm_name(model.name), pretrained=False, num_classes=0)
+        built = timm.create_model(timm_name(model.name), pretrained=False, num_classes=0)
     assert built.num_features == model.dim
     assert 4 * sum(parameter.numel() for parameter in built.parameters()) == model.weights_bytes
     assert built.pretrained_cfg["hf_hub_id"] == model.hub_repo
