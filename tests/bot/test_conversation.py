@@ -185,7 +185,10 @@ def test_an_index_that_is_not_there_yet(bots: Bots, run: Run, tmp_path: Path) ->
             told(config, state="scanning", progress=progress)
             token = await bot.fake.slash(SOMEBODY, picture(bot.fake))
             answer = await bot.fake.answer(token)
-            assert "the index is being built, 45 % of 1,000 files." in answer["content"]
+            assert (
+                "the index is being built, 45 % of 1,000 files, less than a minute left."
+                in answer["content"]
+            )
 
     run(talk())
 

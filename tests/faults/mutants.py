@@ -137,7 +137,8 @@ MUTANTS = [
     ),
     Mutant(
         "a place that was hinted is looked at",
-        "daemon/debouncer.py", "            ready[place] = None\n", "            pass\n",
+        "daemon/debouncer.py", "ready[place] = self._entries.pop(place).since\n",
+        "self._entries.pop(place)\n",
         "tests/daemon/test_debouncer.py",
     ),
     Mutant(
@@ -209,8 +210,8 @@ MUTANTS = [
     ),
     Mutant(
         "all is compared again and again",
-        "daemon/service.py", "interval = self._config.watch.rescan_minutes * 60",
-        "interval = 1e9", "-k lost_event tests/faults/test_churn.py",
+        "daemon/pace.py", "        return self._rescan_seconds\n",
+        "        return 1e9\n", "-k lost_event tests/faults/test_churn.py",
     ),
     Mutant(
         "a root must be the one we know, on a real disk",

@@ -33,6 +33,7 @@ from daemon.debouncer import Debouncer
 from daemon.holds import Holds
 from daemon.ingest import Ingest
 from daemon.job import Job
+from daemon.metrics import Metrics
 from daemon.recent import RecentlyDeleted
 from daemon.roots import Roots
 from daemon.scanner import Scanner, file_stamp
@@ -176,7 +177,14 @@ class World:
         board = Board(self.state, {ROOT: 0}, "memory")
         total = EmbeddedTotal(self.state / "embedded.json", "x")
         urgent = None if nested else self._urgent
-        job = Job(board, total, threading.Event(), count=lambda: None, urgent=urgent)
+        job = Job(
+            board,
+            total,
+            threading.Event(),
+            count=lambda: None,
+            metrics=Metrics(),
+            urgent=urgent,
+        )
         try:
             report = self.sync_service.sync(places, job, settled=settled)
         except StoreError:
