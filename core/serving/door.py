@@ -7,6 +7,7 @@ little, for it is always there: some 6 MB.
 import contextlib
 import json
 import logging
+import os
 import select
 import signal
 import socket
@@ -28,6 +29,8 @@ WORKER = command_of("core.serving.worker")
 STOP_SECONDS = 5
 FORGIVEN_SECONDS = 60
 """A crash is forgotten once no other has followed for so long."""
+_THRIFT = {"MALLOC_ARENA_MAX": "2"}
+"""Else each thread keeps what it once needed: 1,050 MB instead of 730 after the first batches."""
 _LONGEST_PAUSE_SECONDS = 30.0
 _ACCEPT_AT_ONCE = 64
 
@@ -107,6 +110,7 @@ class Door:
                 self._command,
                 stdin=subprocess.PIPE,  # its end tells the worker that we are gone
                 pass_fds=[self._listener.fileno()],
+                env=_THRIFT | os.environ,
             )
         except OSError as error:  # no memory for another process
             self._note_crash(str(error))
