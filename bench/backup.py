@@ -2,8 +2,8 @@
 
 An index with a row and a thumbnail for each of so many small files is made, saved, restored into an
 empty store, compared with the disk (`verify`) and kept by a sync, which must embed nothing. With
---weaviate it is also restored on a server: half of a bare `insert_many` of the same objects runs
-before that and half after it, so that what else the machine does falls on both.
+--weaviate it is also restored on a server, and a bare `insert_many` of the same objects takes turns
+with that, so that what else the machine does falls on both.
 """
 
 import argparse
@@ -13,8 +13,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 import yaml
 
 from bench.clustered import draw
-from bench.weaviate import BATCH, server
+from bench.weaviate import BATCH, Server, server
 from cli.verify import DIFFERENCES, compare
 from core.backup import ROWS, THUMBNAILS
 from core.backup.reader import BackupReader
@@ -39,6 +40,7 @@ from core.stores.weaviate_collection import WeaviateCollection
 from core.stores.weaviate_objects import thumbnail_id, to_object
 from core.stores.weaviate_schema import THUMBNAILS as THUMBNAIL_LAYOUT
 from core.stores.weaviate_thumbnails import CHUNK
+from core.stores.weaviate_url import parse_weaviate_url
 from daemon.engine import Engine
 
 _THUMBNAIL_BYTES = 11_000
@@ -164,11 +166,10 @@ def _on_a_server(work: Path, file: Path) -> dict[str, Any]:
         config = _config(work, "server-side", there.url)
         with closing(open_database(config, writable=True)) as opened, BackupReader(file) as backup:
             assert isinstance(opened, WeaviateDatabase)
-            bare = _Bare(opened, backup)
-            bare.half()
-            _tell("bare insert_many of half", backup.manifest.parts[ROWS].rows // 2)
-            restored = restore(opened, backup, replace=False, progress=_tell).seconds
-            bare.half()
+            bare = _Bare(there, backup)
+            restored = restore(opened, backup, replace=False, progress=bare.follow).seconds
+            restored["rows"] -= bare.rows_turns_seconds
+            restored["thumbnails"] -= bare.thumbnails_turns_seconds
             bare.drop()
             rows, thumbnails = (backup.manifest.parts[name].rows for name in (ROWS, THUMBNAILS))
         kept = _kept("weaviate", config)
@@ -194,41 +195,47 @@ def _on_a_server(work: Path, file: Path) -> dict[str, Any]:
 
 
 class _Bare:
-    """`insert_many` of the same objects, half at a time; reading the file is not counted."""
+    """`insert_many` of the same objects, as far as the restore is; reading the file counts there
+    and not here."""
 
-    def __init__(self, database: WeaviateDatabase, backup: BackupReader) -> None:
-        self._database = database
+    def __init__(self, there: Server, backup: BackupReader) -> None:
+        # Under a NAME of its own: a restore deletes whatever its catalogue does not name.
+        at = parse_weaviate_url(there.url)
+        url = there.url.replace(f"/{at.name}", f"/{at.name}Bare")
+        self._database = database = WeaviateDatabase(url, writable=True, api_key=there.key)
         dim = backup.manifest.dim
         self._rows = database.vectors("bare", dim)._collection
         name = database._thumbnails.collection.replace("Thumbnails", "Bare")
         self._thumbnails = WeaviateCollection(database._servers, name, THUMBNAIL_LAYOUT, {})
         self._thumbnails.create()
-        self._row_source = self._halves(backup.rows(), backup.manifest.parts[ROWS].rows)
-        thumbnails = (list(some.items()) for some in backup.thumbnails())
-        self._thumbnail_source = self._halves(thumbnails, backup.manifest.parts[THUMBNAILS].rows)
+        self._row_source = (row for piece in backup.rows() for row in piece)
+        self._thumbnail_source = (each for some in backup.thumbnails() for each in some.items())
+        self._rows_done = self._thumbnails_done = 0
         self.rows_seconds = self.thumbnails_seconds = 0.0
+        self.rows_turns_seconds = self.thumbnails_turns_seconds = 0.0
+        """With what is not counted here: to be taken off the restore's time."""
 
-    def half(self) -> None:
-        """Write it."""
-        self.thumbnails_seconds += self._write(
-            self._thumbnails, next(self._thumbnail_source), _to_thumbnail, CHUNK
-        )
-        self.rows_seconds += self._write(self._rows, next(self._row_source), to_object, BATCH)
+    def follow(self, what: str, done: int, total: int) -> None:
+        """Write what the restore has written."""
+        begun = time.perf_counter()
+        _tell(what, done)
+        if what == "Restoring rows":
+            some = list(islice(self._row_source, done - self._rows_done))
+            self._rows_done = done
+            self.rows_seconds += self._write(self._rows, some, to_object, BATCH)
+            self.rows_turns_seconds += time.perf_counter() - begun
+        elif what == "Restoring thumbnails":
+            few = list(islice(self._thumbnail_source, done - self._thumbnails_done))
+            self._thumbnails_done = done
+            self.thumbnails_seconds += self._write(self._thumbnails, few, _to_thumbnail, CHUNK)
+            self.thumbnails_turns_seconds += time.perf_counter() - begun
+        assert done <= total
 
     def drop(self) -> None:
         """Leave nothing."""
         self._thumbnails.drop()
         self._database.drop("bare")
-
-    @staticmethod
-    def _halves(pieces: Iterator[list[Any]], total: int) -> Iterator[list[Any]]:
-        half: list[Any] = []
-        for piece in pieces:
-            half += piece
-            if len(half) >= total // 2:
-                yield half
-                half = []
-        yield half
+        self._database.close()
 
     @staticmethod
     def _write(
@@ -253,8 +260,8 @@ def _to_thumbnail(item: tuple[str, bytes]) -> Any:
     return DataObject(uuid=thumbnail_id(digest), properties=properties)
 
 
-def _tell(what: str, done: int, _: int = 0) -> None:
-    if done % 10_000 < _WRITTEN_AT_ONCE:
+def _tell(what: str, done: int) -> None:
+    if done % 10_000 < 1_280:
         print(f"{what}: {done:,}", file=sys.stderr, flush=True)
 
 

@@ -71,7 +71,9 @@ def measure(rows: int) -> dict[str, Any]:
 
 
 @dataclass
-class _Server:
+class Server:
+    """Where one is, and its key."""
+
     url: str
     key: str | None
     ours: "WeaviateServer | None"
@@ -160,7 +162,7 @@ def _restarted(ours: "WeaviateServer") -> dict[str, float]:
 
 def _write_thumbnails(database: WeaviateDatabase) -> None:
     # Of random bytes: JPEG files cannot be compressed further either.
-    database._thumbnails.add(
+    database._thumbnails.write(
         {uuid.uuid4().hex * 2: os.urandom(_THUMBNAIL_BYTES) for _ in range(_THUMBNAILS)}
     )
 
@@ -183,13 +185,13 @@ def _embedded(folder: Path, vectors: Vectors, queries: Vectors, truth: Numbers) 
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[_Server]:
+def server(folder: Path) -> Iterator[Server]:
     """One that is there, or ours for a while."""
     name = f"Bench{uuid.uuid4().hex[:12]}"
     if given := os.environ.get("WEAVIATE_URL"):
         head, _, query = given.partition("?")
         host = "/".join(head.split("/")[:3])
-        yield _Server(f"{host}/{name}?{query}".rstrip("?"), read_secret("WEAVIATE_API_KEY"), None)
+        yield Server(f"{host}/{name}?{query}".rstrip("?"), read_secret("WEAVIATE_API_KEY"), None)
         return
     from tests.weaviate_server import PROGRAM, WRITER_KEY, WeaviateServer
 
@@ -198,12 +200,12 @@ def server(folder: Path) -> Iterator[_Server]:
     started = WeaviateServer(folder, QUERY_MAXIMUM_RESULTS="10000")
     started.start()
     try:
-        yield _Server(started.url(name), WRITER_KEY, started)
+        yield Server(started.url(name), WRITER_KEY, started)
     finally:
         started.stop(_PATIENCE_SECONDS)
 
 
-def database_version(there: _Server) -> str:
+def database_version(there: Server) -> str:
     """What the server says it is."""
     from core.stores.weaviate_servers import WeaviateServers
     from core.stores.weaviate_url import parse_weaviate_url

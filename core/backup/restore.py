@@ -11,7 +11,8 @@ from core.errors import StoreError
 from core.records import ImageRecord
 from core.stores import Catalogue, Database
 
-_ROWS_AT_ONCE = 8_192
+_ROWS_AT_ONCE = 4_096
+_THUMBNAILS_AT_ONCE = 1_000
 
 
 @dataclass
@@ -48,10 +49,16 @@ def restore(
 
     def thumbnails() -> None:
         total, count = manifest.parts[THUMBNAILS].rows, 0
+        waiting: dict[str, bytes] = {}
         for some in backup.thumbnails():
-            store.add_thumbnails(some)
-            count += len(some)
-            progress("Restoring thumbnails", count, total)
+            waiting |= some
+            if len(waiting) >= _THUMBNAILS_AT_ONCE:
+                store.add_thumbnails(waiting)
+                count += len(waiting)
+                waiting = {}
+                progress("Restoring thumbnails", count, total)
+        store.add_thumbnails(waiting)
+        progress("Restoring thumbnails", total, total)
 
     def rows() -> None:
         total, count = manifest.parts[ROWS].rows, 0

@@ -68,12 +68,8 @@ class WeaviateStore:
             if record.thumbnail is not None:
                 jpegs.setdefault(record.digest, record.thumbnail)
         rows = list({record.id: record for record in records}.values())
-        written: dict[str, set[str]] = {
-            self._collection.name: {row.id for row in rows},
-            self._thumbnails.collection: set(map(str, map(objects.thumbnail_id, jpegs))),
-        }
-        with self._writing({row.place.root for row in rows}), self._doubts.writing(written):
-            self._thumbnails.add(jpegs)
+        ids: set[str] = {row.id for row in rows}
+        with self._writing({row.place.root for row in rows}), self._new(jpegs, ids):
             for some in chunks(rows, _ROWS_PER_WRITE):
                 self._collection.insert([objects.to_object(record) for record in some])
             self._collection.settle()
@@ -155,17 +151,27 @@ class WeaviateStore:
 
     def add_thumbnails(self, thumbnails: Mapping[str, bytes]) -> None:
         """See VectorStore."""
-        ids = {str(objects.thumbnail_id(digest)) for digest in thumbnails}
-        with (
-            self._writing(set()),
-            self._doubts.writing({self._thumbnails.collection: ids}),
-        ):
-            self._thumbnails.add(thumbnails)
+        with self._writing(set()), self._new(thumbnails, set()):
+            pass
 
     def maintain(self) -> None:
         """See VectorStore."""
         with self._writing(set()):
             self._thumbnails.sweep(self._digests_in_use)
+
+    @contextmanager
+    def _new(self, jpegs: Mapping[str, bytes], ids: set[str]) -> Iterator[None]:
+        """Thumbnails that are not there yet are written, and these rows are being written; both in
+        doubt until that has ended well. What is there already is never in doubt: to resolve one, it
+        is deleted for a moment, and whoever searches meanwhile would miss it."""
+        lacking = self._thumbnails.lacking(jpegs)
+        written: dict[str, set[str]] = {
+            self._collection.name: ids,
+            self._thumbnails.collection: set(map(str, map(objects.thumbnail_id, lacking))),
+        }
+        with self._doubts.writing(written):
+            self._thumbnails.write(lacking)
+            yield
 
     @contextmanager
     def _writing(self, roots: set[str]) -> Iterator[None]:

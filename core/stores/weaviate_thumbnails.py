@@ -15,6 +15,7 @@ from core.stores.weaviate_schema import THUMBNAILS
 from core.stores.weaviate_servers import WeaviateServers
 
 CHUNK = 100
+_LOOK_UP = 500
 _SWEEP = 500
 _SWEEP_SECONDS = 2.0
 """The server reads whole objects to list their digests, so the sweep of a large index is spread
@@ -32,24 +33,29 @@ class WeaviateThumbnails:
         self._swept_to: UUID | None = None
         self._orphans_since = True
 
-    def add(self, thumbnails: Mapping[str, bytes]) -> None:
-        """Write those that are not there yet."""
+    def lacking(self, thumbnails: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Those that are not there yet."""
+        lacking: dict[str, bytes] = {}
+        for some in chunks(list(thumbnails), _LOOK_UP):
+            ids = {digest: thumbnail_id(digest) for digest in some}
+            where = ids_filter(list(ids.values()))
+            there = {each.uuid for each in self._listing.all(where, [])}
+            lacking |= {d: thumbnails[d] for d, image_id in ids.items() if image_id not in there}
+        return lacking
+
+    def write(self, thumbnails: Mapping[str, bytes]) -> None:
+        """Write them."""
         if not thumbnails:
             return
         self._collection.create()
         for some in chunks(list(thumbnails), CHUNK):
-            ids = [thumbnail_id(digest) for digest in some]
-            there = {each.uuid for each in self._listing.all(ids_filter(ids), [])}
-            new = [
+            self._collection.insert([
                 DataObject(
-                    uuid=image_id,
+                    uuid=thumbnail_id(digest),
                     properties={"digest": digest, "jpeg": b64encode(thumbnails[digest]).decode()},
                 )
-                for image_id, digest in zip(ids, some, strict=True)
-                if image_id not in there
-            ]
-            if new:
-                self._collection.insert(new)
+                for digest in some
+            ])  # fmt: skip
 
     def read(self, digests: Collection[str]) -> dict[str, bytes]:
         """The bytes of those that are there."""

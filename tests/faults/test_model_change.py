@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +18,7 @@ from core.aio import AsyncIndex
 from core.bootstrap import open_database
 from core.config import load_config
 from core.searcher import Searcher
+from core.stores import Database
 from tests.conftest import Weaviate
 from tests.pictures import jpeg, write
 from tests.project import TOP, Project
@@ -146,7 +146,9 @@ def test_a_model_changes_under_load_and_kills(
     project.launch()
     project.wait(lambda: project.status().get("indexed") == COUNT, 240)
     config = load_config(project.folder / "config.yaml")
-    old = serving(config)
+    view = open_database(config, writable=False)
+    request.addfinalizer(view.close)
+    old = serving(view)
     page = subprocess.Popen(project.command("web"), cwd=TOP, env=project.environ, stderr=sys.stderr)
     try:
         wait_for_page(port)
@@ -157,16 +159,16 @@ def test_a_model_changes_under_load_and_kills(
             kills = 0
             for part in range(1, KILLS + 1):
                 project.launch()
-                wait(lambda part=part: built(config) >= part * COUNT // (KILLS + 2), load)
-                if serving(config) == old:
+                wait(lambda part=part: built(view) >= part * COUNT // (KILLS + 2), load)
+                if serving(view) == old:
                     kills += 1
                 assert project.daemon is not None
                 project.daemon.kill()
                 project.daemon.wait()
                 project.daemon = None
             project.launch()
-            wait(lambda: serving(config) != old, load)
-            new = serving(config)
+            wait(lambda: serving(view) != old, load)
+            new = serving(view)
             wait(lambda: all(a[-1][1][0] == new for a in load.answers.values()), load)
             enough = {way: len(answers) + 10 for way, answers in load.answers.items()}
             wait(lambda: all(len(load.answers[w]) >= enough[w] for w in enough), load)
@@ -182,8 +184,7 @@ def test_a_model_changes_under_load_and_kills(
             assert len(matches) == K
             assert differences(matches, expected[model, query]) <= NEAR, (model, query)
     assert kills, "the build was over before it could be killed"
-    with closing(open_database(config, writable=False)) as database:
-        wait(lambda: [h.role for h in database.holdings()] == ["serving"], load)
+    wait(lambda: [h.role for h in view.holdings()] == ["serving"], load)
     project.stop()
     project.cli("verify")
     counts = {way: len(answers) for way, answers in load.answers.items()}
@@ -209,23 +210,18 @@ def differences(matches: list[tuple[str, float]], expected: list[tuple[str, floa
     return max(by_rank, *same)
 
 
-def serving(config: Any) -> str:
-    with closing(open_database(config, writable=False)) as database:
-        catalogue = database.catalogue()
-        assert catalogue is not None
-        return catalogue.serving
+def serving(database: Database) -> str:
+    catalogue = database.catalogue()
+    assert catalogue is not None
+    return catalogue.serving
 
 
-def built(config: Any) -> int:
+def built(database: Database) -> int:
     """Rows of the new index, or all of them once it answers."""
-    with closing(open_database(config, writable=False)) as database:
-        catalogue = database.catalogue()
-        assert catalogue is not None
-        return (
-            database.vectors(catalogue.building or catalogue.serving).count()
-            if (catalogue.building or catalogue.serving.startswith("test_vit"))
-            else 0
-        )
+    catalogue = database.catalogue()
+    assert catalogue is not None
+    name = catalogue.building or catalogue.serving
+    return database.vectors(name).count() if name.startswith("test_vit") else 0
 
 
 def wait(condition: Callable[[], object], load: Load, seconds: float = 240) -> None:
@@ -233,7 +229,7 @@ def wait(condition: Callable[[], object], load: Load, seconds: float = 240) -> N
     while not condition():
         assert load.failures == []
         assert time.monotonic() < end, {way: len(found) for way, found in load.answers.items()}
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def wait_for_page(port: int) -> None:
