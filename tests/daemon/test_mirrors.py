@@ -147,3 +147,22 @@ def test_a_build_goes_on_where_it_was_and_another_one_is_dropped(world: World) -
 def test_back_to_the_serving_model_drops_the_build(world: World) -> None:
     world.has(REAL, building=OTHER)
     assert names(world.mirrors()) == (REAL, None, REAL, None)
+
+
+def test_a_switch_deletes_the_old_rows(world: World) -> None:
+    world.has(OTHER)
+    for name in (OTHER, REAL):
+        world.database.vectors(name, 4)
+    mirrors = world.mirrors()
+    mirrors.switch()
+    assert [(h.embedder, h.role) for h in world.database.holdings()] == [(REAL, "serving")]
+
+
+def test_what_a_daemon_killed_after_the_switch_left_is_deleted_at_the_next_start(
+    world: World,
+) -> None:
+    world.has(REAL)
+    for name in (OTHER, REAL):
+        world.database.vectors(name, 4)
+    world.mirrors()
+    assert [h.embedder for h in world.database.holdings()] == [REAL]
