@@ -5,12 +5,10 @@ import json
 import operator
 import re
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import ingest, store
+from bench import ingest, service, store
 from bench.performance_notes import NOTES, OPENING
 
 _COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
@@ -25,6 +23,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--attempts", type=int, default=3)
     parser.add_argument("--pictures", type=int, help="no more of them, evenly chosen")
+    parser.add_argument("--no-service", dest="service", action="store_false")
     parser.add_argument("--not-compiled", action="store_true", help="torch.compile takes a minute")
     parser.add_argument("--out", type=Path, default=Path("docs/performance.md"))
     parser.add_argument("--keep", type=Path, help="a JSON file: parts in it are not measured again")
@@ -51,8 +50,10 @@ def main() -> None:
         if f"store {rows}" not in figures:
             keep(f"store {rows}", store.measure(rows))
         store.show(figures[f"store {rows}"])
-    if "service" not in figures and find_spec("bench.service"):  # the model shared by all parts
-        keep("service", import_module("bench.service").markdown())
+    if arguments.service and "service" not in figures:
+        keep("service", service.measure(arguments.folder, arguments.model))
+    if "service" in figures:
+        service.show(figures["service"])
     arguments.out.write_text(document(figures))
     print(f"Written: {arguments.out}")
 
@@ -97,7 +98,9 @@ def document(figures: dict[str, Any]) -> str:
             row = _row(what, key, form.format(each[key]), each[key], wanted, short)
             lines.append(f"| {each['rows']:,} {row}")
     if "service" in figures:
-        lines += ["", str(figures["service"]).strip()]
+        lines += ["", "## One model for all, beside a model in each process", ""]
+        lines += _table(service.COLUMNS)
+        lines += [f"| {' | '.join(row).strip()} |" for row in service.rows(figures["service"])]
     if short:
         lines += ["", "## Short of the bar", ""]
         lines += [f"* {NOTES[key]}" for key in dict.fromkeys(short) if key in NOTES]

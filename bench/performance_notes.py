@@ -5,10 +5,11 @@ OPENING = """# Performance
 Written by `make bench`. Absolute figures are this machine's, on the day; the bars are ratios
 between figures of one run. The article's way is torch in fp32, one picture at a time. A backend may
 be used if its vectors stay with torch's fp32: cosine 0.9995 on average, 0.998 at least, overlap@10
-0.98. OpenVINO is used where `pip install lookalike[openvino]` was done, else torch. In four
-interleaved rounds on two quiet Zen 3 cores OpenVINO was 1.11 times and ONNX Runtime 1.15 times as
-fast as torch, all in fp32 (1.05 to 1.28 in runs beside other work). With OpenVINO the daemon took
-about 170 MiB more. On processors with AMX neither has been measured.
+0.98. OpenVINO is used where `pip install lookalike[openvino]` was done, else torch. All in fp32, on
+two Zen 3 cores: in bulk OpenVINO was 1.11 times as fast as torch in four interleaved rounds on a
+quiet machine (0.97 to 1.22 times in four other runs), ONNX Runtime 1.15 times (1.01 to 1.23); one picture
+alone took OpenVINO 121 and 128 ms, torch 157 ms, each in a run of its own. With OpenVINO the daemon
+took about 180 MiB more. On processors with AMX neither has been measured.
 """
 
 NOTES = {
@@ -19,7 +20,7 @@ NOTES = {
         "AMX cores, in bf16, ingest was 4.0 times. 8-bit weights were not tried."
     ),
     "ingest_vs_best": (
-        "**Ingest against the best backend**: ONNX Runtime was 1.03 times OpenVINO in fp32 and is "
+        "**Ingest against the best backend**: the best is mostly ONNX Runtime, which is "
         "not used. A picture costs 3.6 to 4 ms of a core in a decoder, more than half of it two "
         "resizes by Pillow, and it cost 0.9 ms in the daemon on AMX. Tried: thumbnails by a "
         "Hamming filter instead of a bicubic (0.5 ms less), the mean colour by a histogram (0.1 ms "
@@ -27,8 +28,8 @@ NOTES = {
         "loads, shared memory in place of sockets."
     ),
     "large_vs_parts": (
-        "**Photographs of 12 megapixels**: 48 of them, from the first scan on; 0.88 in one run "
-        "with OpenVINO, 0.67 in one with torch. What the start of the decoders and the last, "
+        "**Photographs of 12 megapixels**: 48 of them, from the first scan on; 0.88 and 0.94 in "
+        "runs with OpenVINO, 0.67 in one with torch. What the start of the decoders and the last, "
         "unfilled batches take of so short a run was not measured apart."
     ),
     "daemon_resident_mib": "**The daemon's memory**: in a run with torch alone it was 1,158 MiB.",

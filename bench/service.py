@@ -53,17 +53,21 @@ def main() -> None:
     parser.add_argument("--load", type=int, default=1000, help="indexed while queries are asked")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as work:
-        for shared in (False, True):
-            bench = Bench(Path(work) / f"shared-{shared}", given.folder, given.model, shared=shared)
-            figures["shared" if shared else "in_process"] = bench.measure(
-                given.pictures, given.load
-            )
+    figures = measure(given.folder, given.model, pictures=given.pictures, load=given.load)
     if given.json:
         print(json.dumps(figures))
     else:
-        _show(figures)
+        show(figures)
+
+
+def measure(folder: Path, model: str, *, pictures: int = 300, load: int = 1000) -> dict[str, Any]:
+    """Both ways, in one run on this machine."""
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as work:
+        for shared in (False, True):
+            bench = Bench(Path(work) / f"shared-{shared}", folder, model, shared=shared)
+            figures["shared" if shared else "in_process"] = bench.measure(pictures, load)
+    return figures
 
 
 class Bench:
@@ -214,15 +218,27 @@ def _total(parts: dict[str, Any]) -> float:
     return sum(sum(part.values()) for part in parts.values())
 
 
-def _show(figures: dict[str, Any]) -> None:
+COLUMNS = ("what", "in process", "shared", "bar")
+
+
+def show(figures: dict[str, Any]) -> None:
+    """As a table."""
+    table = Table(title="One model for all, beside a model in each process")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for each in rows(figures):
+        table.add_row(*each)
+    Console().print(table)
+
+
+def rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """What, in process, shared, bar."""
+    found: list[tuple[str, ...]] = []
     alone, shared = figures["in_process"], figures["shared"]
     base = sum(alone["daemon_mib"].values())
-    table = Table(title="One model for all, beside a model in each process")
-    for column in ("what", "in process", "shared", "bar"):
-        table.add_column(column, justify="left" if column == "what" else "right")
 
     def row(what: str, one: float, other: float, form: str, bar: str = "") -> None:
-        table.add_row(what, form.format(one), form.format(other), bar)
+        found.append((what, form.format(one), form.format(other), bar))
 
     together = [_total(each["together_mib"]) for each in (alone, shared)]
     resting = [_total(each["resting_mib"]) for each in (alone, shared)]
@@ -231,7 +247,7 @@ def _show(figures: dict[str, Any]) -> None:
     row("  against the daemon alone", together[0] / base, together[1] / base, "{:.2f} x", "<= 1.5")
     row("the same, unused for long, MiB", resting[0], resting[1], "{:.0f}", "<= 450")
     for name, part in shared["resting_mib"].items():
-        table.add_row(f"  {name}", "", f"{sum(part.values()):.0f}", "")
+        found.append((f"  {name}", "", f"{sum(part.values()):.0f}", ""))
     for what in ("search", "embed"):
         for point in ("p50", "p95"):
             idle = [each["idle_ms"][what][point] for each in (alone, shared)]
@@ -242,7 +258,7 @@ def _show(figures: dict[str, Any]) -> None:
             row("  against idle", loaded[0] / idle[0], loaded[1] / idle[1], "{:.2f} x", bar)
     rates = [each["indexed_per_second_under_queries"] for each in (alone, shared)]
     row("indexed meanwhile, pictures/s", rates[0], rates[1], "{:.1f}")
-    Console().print(table)
+    return found
 
 
 if __name__ == "__main__":
