@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import mmap
 import os
 import socket
 
@@ -9,6 +10,7 @@ from tests.systemd.unit import Unit, call_groups, names
 
 LIBRARY = "libseccomp.so.2"
 ALLOW = 0x7FFF0000
+SHM_EXEC = 0o100000
 EQ, GT, NE, MASKED = 4, 6, 1, 7
 NAMESPACES = (0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
 MODES = {
@@ -76,6 +78,8 @@ def prepare(unit: Unit) -> list[Filter]:
         made.append(_namespaces())
     if unit.yes("RestrictSUIDSGID"):
         made.append(_modes())
+    if unit.yes("MemoryDenyWriteExecute"):
+        made.append(_no_new_code())
     if unit.yes("RestrictRealtime"):
         realtime = Filter()
         for policy in (os.SCHED_FIFO, os.SCHED_RR):
@@ -129,4 +133,14 @@ def _modes() -> Filter:
         for call, flags in (("open", 1), ("openat", 2)):
             creates = (flags, MASKED, os.O_CREAT, os.O_CREAT)
             made.add(refuse(errno.EPERM), call, creates, (flags + 1, MASKED, bit, bit))
+    return made
+
+
+def _no_new_code() -> Filter:
+    made = Filter()
+    both = mmap.PROT_WRITE | mmap.PROT_EXEC
+    made.add(refuse(errno.EPERM), "mmap", (2, MASKED, both, both))
+    for call in ("mprotect", "pkey_mprotect"):
+        made.add(refuse(errno.EPERM), call, (2, MASKED, mmap.PROT_EXEC, mmap.PROT_EXEC))
+    made.add(refuse(errno.EPERM), "shmat", (2, MASKED, SHM_EXEC, SHM_EXEC))
     return made

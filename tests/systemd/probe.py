@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.systemd.restricted import NEW_MOUNTS, call, mount
+from tests.systemd.restricted import NEW_MOUNTS, NEW_USER, call, mount
 
 ETHERNET = 17  # AF_PACKET
 
@@ -66,26 +66,32 @@ def attempts(folders: dict[str, str]) -> dict[str, Callable[[], object]]:
         "tunable": lambda: Path("/proc/sys/kernel/core_pattern").open("a").close(),
         "trace": lambda: call("ptrace", 0, 0, None, None),
         "mount": lambda: mount("tmpfs", "/var/tmp", "tmpfs", 0),
-        "unshare": lambda: call("unshare", NEW_MOUNTS),
+        "new mounts": lambda: call("unshare", NEW_MOUNTS),
+        "new users": lambda: call("unshare", NEW_USER),  # needs no right
         "chroot": lambda: os.chroot("/"),
+    }
+
+
+def state() -> dict[str, object]:
+    """What holds without a try."""
+    status = Path("/proc/self/status").read_text()
+    lines = (line.split(":\t") for line in status.splitlines() if ":\t" in line)
+    wanted = ("CapEff", "CapPrm", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
+    mask = os.umask(0)
+    os.umask(mask)
+    return {name: value for name, value in lines if name in wanted} | {
+        "umask": f"{mask:04o}",
+        "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "user": os.getuid(),
+        "devices": sorted(path.name for path in Path("/dev").iterdir()),
+        "tmp": sorted(path.name for path in Path("/tmp").iterdir()),
     }
 
 
 def main() -> None:
     folders = dict(word.split("=", 1) for word in sys.argv[1:])
-    found: dict[str, object] = {
-        name: outcome(attempt) for name, attempt in attempts(folders).items()
-    }
-    status = Path("/proc/self/status").read_text()
-    lines = (line.split(":\t") for line in status.splitlines() if ":\t" in line)
-    wanted = ("CapEff", "CapPrm", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
-    found |= {name: value for name, value in lines if name in wanted}
-    mask = os.umask(0)
-    found["umask"] = f"{mask:04o}"
-    found["files"] = resource.getrlimit(resource.RLIMIT_NOFILE)
-    found["user"] = os.getuid()
-    found["devices"] = sorted(path.name for path in Path("/dev").iterdir())
-    found["tmp"] = sorted(path.name for path in Path("/tmp").iterdir())
+    found = state()  # first: the tries change it
+    found |= {name: outcome(attempt) for name, attempt in attempts(folders).items()}
     json.dump(found, sys.stdout)
 
 

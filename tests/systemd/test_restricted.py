@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -243,7 +244,7 @@ def test_what_is_none_of_its_business_is_refused(indexed: Service, part: str) ->
         expected = DONE if folder in WRITES[part] else READ_ONLY
         assert found[f"write {folder}"] == expected, folder
     refused = ("make set-user-id", "personality", "host name", "real time", "kernel log",
-               "trace", "mount", "unshare", "chroot")  # fmt: skip
+               "trace", "mount", "chroot", "new mounts", "new users")  # fmt: skip
     assert {name: found[name] for name in refused} == dict.fromkeys(refused, REFUSED)
     assert found["tunable"] == READ_ONLY
     families = ("NETLINK", "PACKET", "VSOCK")
@@ -253,6 +254,8 @@ def test_what_is_none_of_its_business_is_refused(indexed: Service, part: str) ->
     rights = ("CapEff", "CapPrm", "CapBnd", "CapAmb")
     assert {int(found[name], 16) for name in rights} == {0}
     assert (found["NoNewPrivs"], found["Seccomp"], found["umask"]) == ("1", "2", "0077")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert found["files"] == min(65536, most)
     assert found["user"] != 0
     assert len(found["tmp"]) <= 1, "another's files are seen in /tmp"
     if part in ("web", "bot"):
@@ -264,7 +267,7 @@ def test_the_probe_sees_a_unit_that_restricts_nothing(indexed: Service, tmp_path
     unit.write_text("[Service]\nExecStart=/bin/true\n")
     found = probe(indexed, unit)
     kept = ("write dataset", "write index", "write state/bot", "make set-user-id", "personality",
-            "socket AF_NETLINK", "trace", "mount", "unshare", "chroot")  # fmt: skip
+            "socket AF_NETLINK", "trace", "mount", "chroot", "new mounts", "new users")  # fmt: skip
     assert {name: found[name] for name in kept} == dict.fromkeys(kept, DONE)
     assert found["user"] == 0
     assert int(found["CapBnd"], 16)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 APPLIED = {
     "AmbientCapabilities", "CacheDirectory", "CapabilityBoundingSet", "Environment", "Group",
-    "KeyringMode", "LimitNOFILE", "LockPersonality", "NoNewPrivileges", "PrivateDevices",
-    "PrivateMounts", "PrivateTmp", "PrivateUsers", "ProtectClock", "ProtectControlGroups",
-    "ProtectHome", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules",
-    "ProtectKernelTunables", "ProtectSystem", "ReadWritePaths", "RestrictAddressFamilies",
-    "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "RuntimeDirectory",
-    "StateDirectory", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter",
-    "UMask", "User",
+    "KeyringMode", "LimitNOFILE", "LockPersonality", "MemoryDenyWriteExecute",
+    "NoNewPrivileges", "PrivateDevices", "PrivateMounts", "PrivateTmp", "PrivateUsers",
+    "ProtectClock", "ProtectControlGroups", "ProtectHome", "ProtectHostname",
+    "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectSystem",
+    "ReadWritePaths", "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime",
+    "RestrictSUIDSGID", "RuntimeDirectory", "StateDirectory", "SystemCallArchitectures",
+    "SystemCallErrorNumber", "SystemCallFilter", "UMask", "User",
 }  # fmt: skip
 OUTSIDE = {
     "DevicePolicy": "a control group's",
