@@ -17,7 +17,8 @@ every vector of the table to answer it, and an index may find too few of its row
 
 _PROBES = 32
 _REFINE = 4
-"""At 100,000 rows, 32 probes: with 8 as with 2 every neighbour was found, in twice the time."""
+"""Clustered rows, 32 probes: 2, 4 and 8 found every neighbour of 100,000, 0.993 to 0.994 of
+1,000,000."""
 _MARGIN = 8
 """Rows asked for beyond k, so that a tie at the k-th place is mostly seen at once."""
 _NOISE = 2e-6

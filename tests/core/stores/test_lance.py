@@ -306,3 +306,17 @@ def test_kills_lose_no_acknowledged_row(folder: Path) -> None:
         assert len(rows.thumbnails(digests)) == len(rows.find_vectors(digests)) == len(places)
         start = acknowledged + 1
     assert acknowledged > kills
+
+
+def test_a_whole_root_is_searched_as_if_the_others_were_not_there(folder: Path) -> None:
+    rows = [record(str(n), n, root=("near", "far")[n % 2]) for n in range(6000)]
+    memory = MemoryDatabase().vectors("model", DIM)
+    lance = writer(folder).vectors("model", DIM)
+    for store in (memory, lance):
+        store.upsert(rows)
+    for root in (["near"], ["far"], ["near", "far"], ["none"]):
+        under = [Place(name, "") for name in root]
+        for seed in range(3):  # the nearest of all is of one root, the seed's
+            expected = memory.search(vector(seed), 10, under)
+            assert lance.search(vector(seed), 10, under) == expected
+            assert {hit.place.root for hit in expected} <= set(root)
