@@ -4,13 +4,14 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.decoder import Decoder, Picture
-from core.errors import DecoderError, ImageError
+from core.errors import DecoderError, ImageError, ModelError
 from core.index import ImageIndex
 from core.reader import ChangingError, Content, read_content
 from core.records import FileStamp, ImageRecord, IndexedStamp, Place, Vector
@@ -125,25 +126,40 @@ class _Run:
                 weigh=lambda content: len(content.data),
                 budget_bytes=READ_AHEAD_BYTES,
             )
-            for group in in_groups(self._accepted(decoded), batch_size):
-                if self._monitor.stopping():
-                    decoded.close()
-                    reads.close()
-                    break
-                # The batches before went through the model while this one was decoded; one more
-                # than there are streams waits, so that none of them ever does.
-                while len(self._embedding) > streams:
+            try:
+                for group in in_groups(self._accepted(decoded), batch_size):
+                    if self._monitor.stopping():
+                        decoded.close()
+                        reads.close()
+                        break
+                    # The batches before went through the model while this one was decoded; one
+                    # more than there are streams waits, so that none of them ever does.
+                    while len(self._embedding) > streams:
+                        self._finish_embedding()
+                    self._embed(group, model)
+                while self._embedding:
                     self._finish_embedding()
-                found = [self._take_found(content) for content, _ in group]
-                batch = [item for item, rows in zip(group, found, strict=True) if not rows]
-                if batch:
-                    pixels = np.stack([picture.pixels for _, picture in batch])
-                    self._embedding.append((batch, model.submit(parts._index.embed, pixels)))
-                self._write([row for rows in found for row in rows])
-            while self._embedding:
-                self._finish_embedding()
+            except ModelError:
+                self._keep_embedded()
+                raise
             self._flush()
         return self._outcome
+
+    def _embed(self, group: Batch, model: ThreadPoolExecutor) -> None:
+        """Start it; what an inner run has embedded meanwhile is written instead."""
+        found = [self._take_found(content) for content, _ in group]
+        batch = [item for item, rows in zip(group, found, strict=True) if not rows]
+        if batch:
+            pixels = np.stack([picture.pixels for _, picture in batch])
+            self._embedding.append((batch, model.submit(self._parts._index.embed, pixels)))
+        self._write([row for rows in found for row in rows])
+
+    def _keep_embedded(self) -> None:
+        """The model has failed: write what it still did, so that nothing is embedded twice."""
+        while self._embedding:
+            with suppress(ModelError):
+                self._finish_embedding()
+        self._flush()
 
     def _until_stopped(self) -> Iterator[tuple[Place, FileStamp]]:
         for item in self._work:

@@ -220,4 +220,5 @@ def test_a_rolling_restart_fails_no_answer_and_loses_no_row(
         traffic.go_on(3)
     print(f"{traffic.figures()}")
     assert traffic.failed_searches == traffic.failed_writes == traffic.missed == []
+    assert max(traffic.search_seconds) < PATIENCE_SECONDS
     verify(cluster, name, traffic.acknowledged, away=NODES - 1)
