@@ -7,9 +7,9 @@ between figures of one run. The article's way is torch in fp32, one picture at a
 be used if its vectors stay with torch's fp32: cosine 0.9995 on average, 0.998 at least, overlap@10
 0.98. OpenVINO is used where `pip install lookalike[openvino]` was done, else torch. All in fp32, on
 two Zen 3 cores: in bulk OpenVINO was 1.11 times as fast as torch in four interleaved rounds on a
-quiet machine (0.97 to 1.22 times in four other runs), ONNX Runtime 1.15 times (1.01 to 1.23); one picture
-alone took OpenVINO 121 and 128 ms, torch 157 ms, each in a run of its own. With OpenVINO the daemon
-took about 180 MiB more. On processors with AMX neither has been measured.
+quiet machine (0.97 to 1.22 times in four other runs), ONNX Runtime 1.15 times (1.01 to 1.23); one
+picture alone took OpenVINO 121 and 128 ms, torch 157 ms, each in a run of its own. With OpenVINO
+the daemon took about 180 MiB more. On processors with AMX neither has been measured.
 """
 
 NOTES = {
