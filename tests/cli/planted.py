@@ -123,11 +123,10 @@ def unreadable_root(case: Case) -> Expected:
 
 def unreadable_folder_above(case: Case) -> Expected:
     above = case.project.folder / "above"
-    above.mkdir()
-    case.project.dataset.rename(above / "dataset")
-    case.project.configure(roots={"dataset": "./above/dataset"})
+    (above / "other").mkdir(parents=True)
+    case.project.configure(roots={"dataset": "./dataset", "other": "./above/other"})
     shut(case, above, 0o700)
-    return "root dataset", "above is closed", "above"
+    return "root other", "above is closed", "above"
 
 
 def unreadable_folder_below(case: Case) -> Expected:
@@ -387,10 +386,9 @@ def token_file_missing(case: Case) -> Expected:
 PLANTS: list[tuple[Callable[[Case], Expected], ...]] = [
     (missing_root,),
     (no_marker,),
-    (unreadable_folder_above,),
     # A doctor in a namespace is a process of its own: several at once save its start, and show that
     # none hides another.
-    (unreadable_root, store_on_a_read_only_disk),
+    (unreadable_root, unreadable_folder_above, store_on_a_read_only_disk),
     (another_disk_in_place_of_a_root, store_not_writable, state_not_writable),
     (disk_below_a_root_gone, a_part_of_the_store_not_writable),
     (
