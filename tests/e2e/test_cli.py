@@ -245,6 +245,7 @@ def test_odd_names_survive_the_whole_way(project: Project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_as_a_process_it_is_the_same(project: Project) -> None:
     write(project.dataset / "1.jpg", 1)
     assert project.process("sync").returncode == 0

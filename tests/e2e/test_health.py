@@ -85,6 +85,7 @@ def test_other_machines_may_ask_only_with_a_key(project: Project) -> None:
     assert refused.stderr.startswith("daemon.metrics: 0.0.0.0 lets other machines in")
 
 
+@pytest.mark.slow
 def test_many_silent_callers_shut_nobody_out_for_long(project: Project, address: str) -> None:
     project.start()
     host, _, port = address.partition(":")

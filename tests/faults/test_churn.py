@@ -128,6 +128,7 @@ def test_without_any_event_the_scan_finds_everything(churned: Project, figure: F
     figure("F34", "F1 with events off, a scan every 6 s", differences=0, seconds=seconds)
 
 
+@pytest.mark.slow
 def test_a_lost_event_is_repaired_by_the_next_scan(churned: Project, figure: Figure) -> None:
     churned.settings["watch"]["rescan_minutes"] = 2 / 60
     deviant.launch(churned, deaf=True)

@@ -128,6 +128,7 @@ def test_what_is_urgent_is_not_overwritten_by_the_scan_around_it(world: World) -
     assert world.rows() == world.expected()
 
 
+@pytest.mark.slow
 def test_files_moved_while_they_are_under_way_are_embedded_once(world: World) -> None:
     for n in range(400):
         (world.tree / f"{n:03}.jpg").write_bytes(b"%d" % n)

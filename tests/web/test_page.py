@@ -133,6 +133,7 @@ def test_paste_photograph_and_path(open_page: Open) -> None:
     assert "similar=" in page.url
 
 
+@pytest.mark.slow
 def test_click_one_to_search_with_it_and_go_back(open_page: Open, address: str) -> None:
     page = open_page()
     choose(page, jpeg(7))
@@ -313,6 +314,7 @@ def violations(page: Page, scheme: str) -> list[str]:
     return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_any_state(open_page: Open, scheme: str) -> None:
     page = open_page(color_scheme=scheme, reduced_motion="reduce")

@@ -267,6 +267,7 @@ def test_the_golden_vector() -> None:
     assert vector[:8] == pytest.approx(GOLDEN, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(300)  # 8 s on two idle cores
 def test_bf16_stays_close_to_fp32() -> None:

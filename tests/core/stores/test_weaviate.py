@@ -237,6 +237,7 @@ def test_an_operator_may_tune_what_changes_no_answer(open_: Open, servers: Weavi
     assert database.vectors("model", DIM).count() == 1
 
 
+@pytest.mark.slow
 def test_more_rows_than_the_server_gives_at_once(open_: Open) -> None:
     """Our own server gives 1,000."""
     store = open_().vectors("model", DIM)
