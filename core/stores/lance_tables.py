@@ -132,7 +132,8 @@ class LanceTables:
         self._connection = None
 
     def _table(self, name: str) -> Table | None:
-        if table := self._open.get(name):
+        table = self._open.get(name)
+        if table is not None:  # its truth would cost a count of its rows
             return table
         try:
             os.stat(self.folder / f"{name}.lance")  # noqa: PTH116  Path.is_dir hides EACCES
