@@ -18,17 +18,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
 from bench.altered import altered
 from bench.backends import measure_backends
+from bench.daemon_run import index_by_a_daemon
+from bench.ingest_table import show
 from bench.large import decode_core_seconds, reduced_cosines, write_photographs
 from bench.large import figures as figures_of_large
-from bench.memory import status_mib
 from core.bootstrap import open_database, open_decoder, open_search
 from core.config import load_config
 from core.embedders import Embedder
@@ -80,7 +78,7 @@ def measure(
         for attempt in range(attempts):
             article.append(_article_rate(files, model))
             limit.append(_model_only_rate(files, model))
-            rate, memory = _ingest(folder, model, Path(work) / str(attempt), len(files))
+            rate, memory = index_by_a_daemon(folder, model, Path(work) / str(attempt), len(files))
             ours.append(rate)
         search = _search(files, Path(work) / "0")
         best = max(*limit, *(each["per_second"] for each in backends.values()))
@@ -123,7 +121,7 @@ def _large(files: list[Path], model: str, work: Path, model_rate: float) -> dict
     photographs = write_photographs(files, work / "pictures", LARGE_PICTURES)
     decode = decode_core_seconds(photographs[:10], embedder)
     cosines = reduced_cosines(photographs[:10], embedder)
-    rate, _ = _ingest(work / "pictures", model, work / "index", len(photographs))
+    rate, _ = index_by_a_daemon(work / "pictures", model, work / "index", len(photographs))
     return {
         **figures_of_large(rate, decode, cores / model_rate, cores),
         "large_cosine_min": min(cosines),
@@ -160,57 +158,6 @@ def _model_only_rate(files: list[Path], model: str) -> float:
         list(pool.map(embedder.embed, batches[: 2 * embedder.streams]))
         seconds = _seconds(lambda: list(pool.map(embedder.embed, batches * 3)))
     return 3 * sum(map(len, batches)) / seconds
-
-
-def _config(folder: Path, model: str, work: Path) -> Path:
-    work.mkdir(parents=True, exist_ok=True)
-    file = work / "config.yaml"
-    settings = {
-        "roots": {"dataset": str(folder.absolute())},
-        "model": {"name": model, "fallback": None},
-    }
-    file.write_text(yaml.safe_dump(settings))
-    return file
-
-
-def _ingest(folder: Path, model: str, work: Path, count: int) -> tuple[float, dict[str, float]]:
-    """A real daemon on an empty index: from its first row to its last, and its memory after."""
-    config = _config(folder, model, work)
-    status = work / "var/state/daemon/status.json"
-    command = [sys.executable, "-m", "cli", "--config", str(config), "daemon"]
-    daemon = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        started = None
-        while True:
-            time.sleep(0.02)
-            if daemon.poll() is not None:
-                raise SystemExit(f"The daemon ended with {daemon.returncode}.")
-            known = json.loads(status.read_text()) if status.exists() else {}
-            if started is None and known.get("state") == "scanning":
-                started = time.perf_counter()
-            if known.get("indexed", 0) + known.get("rejected", 0) >= count:
-                break
-        assert started is not None
-        seconds = time.perf_counter() - started
-        time.sleep(3)
-        return count / seconds, _memory(daemon.pid)
-    finally:
-        daemon.terminate()
-        daemon.wait()
-
-
-def _memory(pid: int) -> dict[str, float]:
-    """Resident MiB of the daemon, and of it with its decoder processes."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    pids = (
-        [pid, *(int(child) for child in children.read_text().split())] if children.exists() else []
-    )
-    own = status_mib(pid, "VmRSS")
-    return {
-        "daemon_resident_mib": own,
-        "with_decoders_resident_mib": own + sum(status_mib(child, "VmRSS") for child in pids[1:]),
-        "daemon_peak_mib": status_mib(pid, "VmHWM"),
-    }
 
 
 def _search(files: list[Path], work: Path) -> dict[str, float]:
@@ -255,43 +202,6 @@ def _cpu() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     name = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "?")
     return f"{os.cpu_count()} x {name}, torch {torch.__version__}"
-
-
-Row = tuple[str, str, str, str]
-
-ROWS: list[Row] = [
-    ("the article's way: fp32, one at a time", "article_per_second", "{:.1f}/s", ""),
-    ("model only, our settings", "model_only_per_second", "{:.1f}/s", ""),
-    ("model only, the best of all backends", "best_model_only_per_second", "{:.1f}/s", ""),
-    ("ingest: read, decode, embed, store", "ingest_per_second", "{:.1f}/s", ""),
-    ("  against the article's way", "ingest_vs_article", "{:.2f} x", ">= 3.5"),
-    ("  against model only, our settings", "ingest_vs_model_only", "{:.2f}", ""),
-    ("  against the best of all backends", "ingest_vs_best", "{:.2f}", ">= 0.9"),
-    ("12-megapixel photographs", "large_per_second", "{:.1f}/s", ""),
-    ("  decoding one, core time", "large_decode_core_ms", "{:.0f} ms", ""),
-    ("  against what decoding and model allow", "large_vs_parts", "{:.2f}", ">= 0.85"),
-    ("  reduced against full decode, cosine, min", "large_cosine_min", "{:.4f}", ">= 0.995"),
-    ("one forward pass, p50", "forward_p50_ms", "{:.1f} ms", ""),
-    ("search, model loaded, p50", "search_p50_ms", "{:.1f} ms", ""),
-    ("  against one forward pass", "search_vs_forward", "{:.2f} x", "<= 1.5"),
-    ("search, p95", "search_p95_ms", "{:.1f} ms", ""),
-    ("daemon, resident", "daemon_resident_mib", "{:.0f} MiB", "< 1229"),
-    ("  with its decoder processes", "with_decoders_resident_mib", "{:.0f} MiB", "< 1229"),
-    ("  at its peak", "daemon_peak_mib", "{:.0f} MiB", ""),
-    ("lookalike --help", "help_seconds", "{:.2f} s", "< 0.5"),
-]
-
-
-def show(figures: dict[str, Any]) -> None:
-    """As a table."""
-    table = Table(title=f"{figures['pictures']} pictures on {figures['cpu']}")
-    for column in ("what", "figure", "bar"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    for name, each in figures["backends"].items():
-        table.add_row(f"model only, {name}", f"{each['per_second']:.1f}/s", "")
-    for what, key, form, bar in ROWS:
-        table.add_row(what, form.format(figures[key]), bar)
-    Console().print(table)
 
 
 if __name__ == "__main__":

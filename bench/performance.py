@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import ingest, service, store
+from bench import ingest, ingest_table, service, service_table, store
 from bench.performance_notes import NOTES, OPENING
 
 _COMPARE = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
@@ -45,7 +45,7 @@ def main() -> None:
             compiled=not arguments.not_compiled,
         )
         keep("ingest", measured)
-    ingest.show(figures["ingest"])
+    ingest_table.show(figures["ingest"])
     for rows in arguments.rows:
         if f"store {rows}" not in figures:
             keep(f"store {rows}", store.measure(rows))
@@ -53,7 +53,7 @@ def main() -> None:
     if arguments.service and "service" not in figures:
         keep("service", service.measure(arguments.folder, arguments.model))
     if "service" in figures:
-        service.show(figures["service"])
+        service_table.show(figures["service"])
     arguments.out.write_text(document(figures))
     print(f"Written: {arguments.out}")
 
@@ -70,7 +70,7 @@ def document(figures: dict[str, Any]) -> str:
         "",
         *_table(("what", "figure", "bar", "")),
     ]
-    for what, key, form, bar in ingest.ROWS:
+    for what, key, form, bar in ingest_table.ROWS:
         lines.append(_row(what, key, form.format(of[key]), of[key], bar, short))
     lines += ["", "## The model alone, by backend", ""]
     lines += _table(("backend", "pictures/s", "cosine to fp32: mean", "min", "overlap@10"))
@@ -99,8 +99,10 @@ def document(figures: dict[str, Any]) -> str:
             lines.append(f"| {each['rows']:,} {row}")
     if "service" in figures:
         lines += ["", "## One model for all, beside a model in each process", ""]
-        lines += _table(service.COLUMNS)
-        lines += [f"| {' | '.join(row).strip()} |" for row in service.rows(figures["service"])]
+        lines += _table(service_table.COLUMNS)
+        lines += [
+            f"| {' | '.join(row).strip()} |" for row in service_table.rows(figures["service"])
+        ]
     if short:
         lines += ["", "## Short of the bar", ""]
         lines += [f"* {NOTES[key]}" for key in dict.fromkeys(short) if key in NOTES]

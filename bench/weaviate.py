@@ -24,8 +24,8 @@ from rich.table import Table
 from bench.clustered import DIM, Numbers, Vectors, draw, exact, records
 from bench.memory import status_mib
 from bench.store_reads import measure_reads
-from core.config import read_secret
 from core.records import ImageRecord
+from core.secrets import read_secret
 from core.stores.lance import LanceDatabase
 from core.stores.weaviate import WeaviateDatabase
 from core.stores.weaviate_objects import to_object

@@ -16,12 +16,13 @@ from bot.health import bot_pulse, bot_vitals
 from bot.search import Finder
 from bot.session import stay_connected
 from core.aio import AsyncIndex
-from core.config import Config, read_secret
+from core.config import Config
 from core.errors import AppError, ConfigError
 from core.health import Doors, open_doors, tell
 from core.keys import Keys, read_keys
 from core.logs import announce, catch_everything, set_up_logging
 from core.notify import Notifier, keep_beating
+from core.secrets import read_secret
 from core.stages import Stages
 
 logger = logging.getLogger(__name__)

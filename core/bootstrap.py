@@ -5,7 +5,7 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-from core.config import Config, read_secret
+from core.config import Config
 from core.decoder import Decoder, DecoderPool
 from core.embedders import Embedder, opening
 from core.embedders.colour_layout import MODEL as COLOUR_LAYOUT
@@ -14,6 +14,7 @@ from core.errors import AppError
 from core.files import FileLock
 from core.images import Limits
 from core.index import ImageIndex
+from core.secrets import read_secret
 from core.serving import socket_file
 from core.serving.client import ModelService, NobodyThere
 from core.serving.wanted import Wanted

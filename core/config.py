@@ -1,11 +1,10 @@
 """The configuration: read once, checked completely, then frozen and handed down in pieces."""
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -16,12 +15,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from core.config_document import override, read_document
 from core.errors import ConfigError
 from core.paths import ROOT_NAME
 from core.stores.weaviate_url import parse_weaviate_url
-
-# These begin like an override and are none: each is read where it is used.
-_NO_OVERRIDES = {"CONFIG", "WEIGHTS", "WEB_PASSWORD", "WEB_TOKEN"}
 
 RootName = Annotated[str, StringConstraints(pattern=f"^{ROOT_NAME.pattern}$")]
 
@@ -128,38 +125,13 @@ class Config(_Section):
         return Path(folder) if folder != self.store else None
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key written twice: YAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' stands twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
 def load_config(file: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """The configuration in `file`, overridden from the environment.
 
     Raises ConfigError with every problem, one a line, each with its YAML path.
     """
-    try:
-        document = yaml.load(file.read_text(encoding="utf-8"), _Loader)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"There is no configuration at {file}. Name one with --config or LOOKALIKE_CONFIG."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}.") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is no YAML: {error}") from None
-    if not isinstance(document, dict | None):
-        raise ConfigError(f"{file} must hold settings such as 'roots:', not {document!r:.40}.")
     problems: list[str] = []
-    values = _override(document or {}, environ, problems)
+    values = override(read_document(file), environ, Config.model_fields, problems)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -186,31 +158,6 @@ def _sentence(detail: Any) -> str:
     if detail["type"] == "store":
         return f"{where}: {text}"
     return f"{where}: {text[:1].lower()}{text[1:]}, not {detail['input']!r}"
-
-
-def _override(
-    document: dict[str, Any], environ: Mapping[str, str], problems: list[str]
-) -> dict[str, Any]:
-    """LOOKALIKE_MODEL__DEVICE=cpu is model.device: cpu; the value is read as YAML."""
-    values = dict(document)
-    for name, text in sorted(environ.items()):
-        key = name.removeprefix("LOOKALIKE_")
-        if key == name or key.removesuffix("_FILE") in _NO_OVERRIDES:
-            continue
-        section, *rest = key.lower().split("__")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            value = text
-        for part in reversed(rest):
-            value = {part: value}
-        if rest and isinstance(values.get(section), dict):
-            value = values[section] | value
-        if section not in Config.model_fields:
-            problems.append(f"{name}: there is no such setting")
-        else:
-            values[section] = value
-    return values
 
 
 def _absolute(config: Config, base: Path) -> Config:
@@ -248,16 +195,3 @@ def _path_problems(config: Config) -> list[str]:
         if root == path or root in path.parents
     ]
     return problems
-
-
-def read_secret(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The secret in NAME, or in the file that NAME_FILE names; None where neither is set."""
-    if value := environ.get(name):
-        return value
-    file = environ.get(f"{name}_FILE")
-    if not file:
-        return None
-    try:
-        return Path(file).read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}_FILE: {file} cannot be read: {error}.") from None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import environ as process_environ
 
-from core.config import read_secret
+from core.secrets import read_secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from core.config import read_secret
+from core.secrets import read_secret
 from tests.faults.table import FaultTable
 from tests.project import Project
 from tests.weaviate_server import PROGRAM, WRITER_KEY, WeaviateServer

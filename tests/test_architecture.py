@@ -39,7 +39,7 @@ HOMES = {
     "pydantic": ("core/config.py", "web/"),
     "pydantic_core": "core/config.py",
     "httpx": "core/stores/weaviate_",
-    "yaml": "core/config.py",
+    "yaml": "core/config_document.py",
     "typer": "cli/main.py",
 }
 MODULES = sorted(

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.keys import NAMES, fill
-from core.config import load_config, read_secret
+from core.config import load_config
 from core.errors import AppError
+from core.secrets import read_secret
 from core.serving import socket_file
 from core.stores.weaviate import WeaviateDatabase
 from core.stores.weaviate_url import parse_weaviate_url

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from cli.doctor.facts import Facts
 from cli.doctor.findings import Finding, from_error, note, ok, problem
 from cli.doctor.quantities import count
-from core.config import read_secret
 from core.errors import AppError, ConfigError
+from core.secrets import read_secret
 
 _SECONDS = 8
 

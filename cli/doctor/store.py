@@ -8,8 +8,8 @@ from cli.doctor.facts import Facts, Stored
 from cli.doctor.findings import Finding, from_error, note, ok, problem
 from cli.doctor.quantities import count
 from core.bootstrap import is_preview, open_database
-from core.config import read_secret
 from core.files import read_json
+from core.secrets import read_secret
 from core.stores import FORMAT, Catalogue
 
 _NO_DIGEST = "0" * 64

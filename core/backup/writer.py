@@ -1,7 +1,6 @@
 """Writing a backup: streamed into a file beside, which then takes the name in one step."""
 
 import fcntl
-import hashlib
 import os
 import time
 import zipfile
@@ -28,6 +27,7 @@ from core.backup import (
     rows_schema,
 )
 from core.backup.reader import is_backup
+from core.backup.streams import HashedWriter
 from core.errors import AppError, StoreAwayError, StoreError
 from core.records import ImageRecord
 from core.state import utc_text
@@ -106,7 +106,10 @@ def _write_part(
     archive: zipfile.ZipFile, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 ) -> Part:
     count = 0
-    with archive.open(name, "w", force_zip64=True) as stream, closing(_Hashed(stream)) as hashed:
+    with (
+        archive.open(name, "w", force_zip64=True) as stream,
+        closing(HashedWriter(stream)) as hashed,
+    ):
         with pa.ipc.new_stream(hashed, schema) as writer:
             for batch in batches:
                 writer.write_batch(batch)
@@ -161,29 +164,6 @@ def _thumbnail_batches(
         yield pa.RecordBatch.from_arrays(columns, schema=THUMBNAILS_SCHEMA)
         done += len(some)
         progress("Saving thumbnails", done, len(digests))
-
-
-class _Hashed:
-    """A file to write to that knows the digest and the length of what was written."""
-
-    closed = False
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.hash = hashlib.sha256()
-        self.size_bytes = 0
-
-    def write(self, data: bytes) -> int:
-        view = memoryview(data)
-        self.hash.update(view)
-        self.size_bytes += view.nbytes
-        return self._stream.write(view)
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 @contextmanager

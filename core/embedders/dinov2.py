@@ -1,36 +1,31 @@
 """DINOv2, and any other timm model, as an Embedder."""
 
-import logging
 import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from core.embedders import EmbedderName, check_pixels, openvino
-from core.embedders.dinov2_model import build, fill, first_line, image_size, pretrained_cfg
+from core.embedders.dinov2_device import Precision, choose_device, choose_dtype
+from core.embedders.dinov2_forward import Forward, by_openvino
+from core.embedders.dinov2_model import build, fill, image_size, pretrained_cfg
 from core.embedders.weights import find_weights
-from core.errors import ConfigError, ModelError
+from core.errors import ModelError
 from core.preprocess import DEFAULT_METHOD, Preprocessing
 
-_log = logging.getLogger(__name__)
-
-Precision = Literal["fp32", "bf16"]
 Backend = Literal["torch", "openvino"]
 
 CPU_BATCH_SIZE = 8
 """A batch a core, each on one thread: 81 pictures a second on two AMX cores (4 at a time: 73, 16:
 72 to 79 and 100 MB more; all cores on one batch of 16: 62 to 81, and 57 while decoders run)."""
 GPU_BATCH_SIZE = 64
-_LIKENESS = 0.998
-"""Cosine of another backend's vector with torch's, of one picture, below which it is not used."""
 
 
 def open_embedder(
@@ -49,7 +44,7 @@ def open_embedder(
         ConfigError: no such model or device, a path that does not exist, weights that do not fit.
         WeightsMissing: the weights cannot be had at the moment.
     """
-    chosen = _device(device)
+    chosen = choose_device(device)
     file = find_weights(model_name, weights, environ, hub_repo=pretrained_cfg(model_name).hf_hub_id)
     return TimmEmbedder(
         model_name,
@@ -59,17 +54,6 @@ def open_embedder(
         precision=precision,
         backend=backend,
     )
-
-
-def describe_device(wanted: str) -> str:
-    """What `model.device` comes to on this machine, for people. ConfigError as `open_embedder`."""
-    device = _device(wanted)
-    name = str(device)
-    if device.type == "cuda":
-        name += f" ({torch.cuda.get_device_name(device)})"
-    elif device.type == "cpu":
-        name += f" ({torch.get_num_threads()} threads)"
-    return f"{name} in {'bf16' if _dtype(device, None) is torch.bfloat16 else 'fp32'}"
 
 
 class TimmEmbedder:
@@ -95,14 +79,14 @@ class TimmEmbedder:
         Raises:
             ConfigError: `weights` are not readable or do not fit `model_name`.
         """
-        self._device = device or _device("auto")
+        self._device = device or choose_device("auto")
         size = image_size(model_name, preprocessing)
         model = build(model_name, size, device="meta")
         buffered = any(True for _ in model.buffers())
         if buffered:
             model = build(model_name, size, device="cpu")  # some buffers are in no checkpoint
         # Running statistics (batch norm) need fp32; DINOv2 has none.
-        self._dtype = _dtype(self._device, precision or ("fp32" if buffered else None))
+        self._dtype = choose_dtype(self._device, precision or ("fp32" if buffered else None))
         digest = fill(model, model_name, weights)
         self.preprocessing = preprocessing or Preprocessing(DEFAULT_METHOD, size)
         self.name = str(EmbedderName(model_name, digest, self.preprocessing))
@@ -117,15 +101,19 @@ class TimmEmbedder:
             # decoders run beside, all cores on one batch would wait for the slowest at every step.
             initializer=(lambda: torch.set_num_threads(1)) if on_cpu else None,
         )
-        forward = _Forward(model, self._dtype).eval().to(self._device)
-        self._module: _Forward | None = forward
+        forward = Forward(model, self._dtype).eval().to(self._device)
+        self._module: Forward | None = forward
         self._alone = threading.Lock()
         probe = np.full((1, size, size, 3), 128, np.uint8)
         expected = self._by_torch(forward, probe)
         self.dim = self._checked(expected).shape[1]
         self._openvino: openvino.OpenVinoForward | None = None
         if on_cpu and backend != "torch" and (backend or openvino.is_installed()):
-            self._openvino = self._converted(forward, probe, expected)
+            self._openvino = by_openvino(
+                forward, probe, expected, threads=self._threads, streams=self.streams
+            )
+            if self._openvino:
+                self._module = None  # its weights are OpenVINO's now
 
     @property
     def backend(self) -> Backend:
@@ -170,7 +158,7 @@ class TimmEmbedder:
         assert self._module
         return self._by_torch(self._module, pixels)
 
-    def _by_torch(self, module: "_Forward", pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _by_torch(self, module: Forward, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
             batch = torch.tensor(pixels)
             if self._device.type == "cuda":  # pinned, the copy needs no second one and waits less
@@ -178,89 +166,7 @@ class TimmEmbedder:
             vectors: NDArray[np.float32] = module(batch.to(self._device)).cpu().numpy()
         return vectors
 
-    def _converted(
-        self, module: "_Forward", probe: NDArray[np.uint8], expected: NDArray[np.float32]
-    ) -> "openvino.OpenVinoForward | None":
-        """The same by OpenVINO; None if that fails here, or gives other vectors."""
-        try:
-            converted = openvino.OpenVinoForward(
-                module,
-                torch.from_numpy(probe),
-                bf16=self._dtype == torch.bfloat16,
-                threads=self._threads,
-            )
-            likeness = float((converted(probe, streams=self.streams) * expected).sum())
-        except Exception as error:  # noqa: BLE001 - a library that is only there for speed
-            _log.warning("OpenVINO is left aside, torch embeds instead: %s", first_line(error))
-            return None
-        if not likeness >= _LIKENESS:
-            _log.warning(
-                "OpenVINO is left aside, torch embeds instead: its vectors differ from torch's "
-                "(cosine %.4f)",
-                likeness,
-            )
-            return None
-        self._module = None  # its weights are OpenVINO's now
-        return converted
-
     def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):  # false for NaN, too
             raise ModelError(f"{self.name} gives vectors that are not finite; check its weights.")
         return vectors
-
-
-class _Forward(torch.nn.Module):
-    """(n, size, size, 3) uint8 -> unit vectors: a model with its normalisation before and ours
-    after it."""
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, model: Any, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.model = model.to(dtype)
-        self.dtype = dtype
-        mean, std = (model.pretrained_cfg[name] for name in ("mean", "std"))
-        self.register_buffer("mean", _channels([255 * value for value in mean]), persistent=False)
-        self.register_buffer(
-            "scale", _channels([1 / (255 * value) for value in std]), persistent=False
-        )
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        # a view, so the memory stays (n, height, width, 3): channels_last without a copy
-        batch = pixels.permute(0, 3, 1, 2).float()
-        features = self.model(((batch - self.mean) * self.scale).to(self.dtype))
-        return torch.nn.functional.normalize(features.flatten(1).float(), dim=1)
-
-
-def _channels(values: list[float]) -> Tensor:
-    return torch.tensor(values).view(1, 3, 1, 1)
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
-        has_mps = torch.backends.mps.is_available()
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-    device = torch.device(wanted)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"model.device: {wanted} is not there (torch sees {torch.cuda.device_count()} CUDA "
-            "devices); give cpu or auto."
-        )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("model.device: mps needs an Apple GPU; give cpu or auto.")
-    return device
-
-
-def _dtype(device: torch.device, precision: Precision | None) -> torch.dtype:
-    if precision is not None:
-        return torch.bfloat16 if precision == "bf16" else torch.float32
-    if device.type == "cuda":
-        fast = torch.cuda.get_device_capability(device) >= (8, 0)
-    elif device.type == "cpu":
-        # avx512_bf16, amx_bf16; bf16, sve_bf16 on Arm. Emulated it would be slower than fp32.
-        capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        fast = any("bf16" in name and value for name, value in capabilities.items())
-    else:
-        fast = False
-    return torch.bfloat16 if fast else torch.float32

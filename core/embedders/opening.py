@@ -68,6 +68,6 @@ def describe_device(model_name: str, device: str) -> str:
     """Where the model computes on this machine, for people: `cpu (2 threads) in bf16`."""
     if model_name == MODEL:
         return "cpu"
-    from core.embedders.dinov2 import describe_device as describe
+    from core.embedders.dinov2_device import describe_device as describe
 
     return describe(device)

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Config, load_config, read_secret
+from core.config import Config, load_config
 from core.errors import ConfigError
+from core.secrets import read_secret
 
 TOP = Path(__file__).parent.parent.parent
 

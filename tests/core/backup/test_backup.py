@@ -256,6 +256,10 @@ def longer(content: dict[str, bytes]) -> None:
     content[ROWS] += b"more"
 
 
+def empty(content: dict[str, bytes]) -> None:
+    content[ROWS] = b""
+
+
 def huge_message(content: dict[str, bytes]) -> None:
     content[ROWS] = b"\xff\xff\xff\xff" + struct.pack("<I", 0x7FFFFFF0) + b"x" * 100
 
@@ -297,6 +301,7 @@ HOSTILE = {
     "a place twice": (twice, "stands in it twice"),
     "other columns": (other_columns, "other columns"),
     "longer": (longer, "something follows its end|is damaged"),
+    "empty": (empty, "is damaged"),
     "huge message": (huge_message, "damaged|asks for more"),
     "no jpeg": (no_jpeg, "no JPEG"),
     "another file": (another_file, "no backup of Lookalike"),
