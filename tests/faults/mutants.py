@@ -219,6 +219,26 @@ MUTANTS = [
         "return None and self._roots.problem(", "tests/faults/test_disks.py",
     ),
     Mutant(
+        "a root that has gone is noticed while the loop is busy",
+        "daemon/sentry.py", "self._tell(root, problem)", "pass",
+        "-k busy tests/faults/test_disks.py",
+    ),
+    Mutant(
+        "one failing look is no lost disk",
+        "daemon/sentry.py", "if self._glance(root) and not", "if not",
+        "tests/daemon/test_sentry.py",
+    ),
+    Mutant(
+        "a sample counts for the disk it was taken of",
+        "daemon/roots.py", "if identity_of(folder, marker) != (identity, device):", "if False:",
+        "tests/daemon/test_roots.py",
+    ),
+    Mutant(
+        "a disk that comes and goes is watched again soon",
+        "daemon/root_keeper.py", "if disk else LONGEST_BACKOFF_SECONDS", "if False else 60",
+        "tests/daemon/test_watcher.py",
+    ),
+    Mutant(
         "many deletions are held, by a real daemon",
         "daemon/holds.py", "lately + len(doubtful) <= limit", "True",
         "tests/faults/test_mass_deletion.py",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import deviant
 from tests.faults.conftest import Figure
 from tests.faults.namespace import Namespace
 from tests.faults.oracle import Hashes, converge, in_store
@@ -149,6 +150,33 @@ def test_another_disk_in_its_place(disks: Disks, figure: Figure) -> None:
     )  # fmt: skip
     assert deletions == 0
     assert held_back == rows
+
+
+def test_unmounted_while_the_loop_is_busy(disks: Disks, figure: Figure) -> None:
+    """A write of rows, a compaction, whatever it is that does not return."""
+    project, flag = disks.project, disks.project.folder / "flag"
+    disks.make("ours", 200)
+    disks.mount("ours")
+    deviant.launch(project, disks.namespace.command, slow=str(flag))
+    converge(project, disks.seen)
+    project.wait(lambda: project.status()["state"] == "watching")
+    before = in_store(project)[0]
+    flag.touch()
+    write(disks.seen / "new.jpg", 201)
+    project.wait(lambda: flag.read_text() == "waiting")
+    seconds = suspended(project, lambda: disks.unmount("-l"))
+    disks.mount("ours")
+    flag.unlink()
+    watched_again(project)
+    converge(project, disks.seen)
+    deletions = len(before.keys() - in_store(project)[0].keys())
+    embeddings = project.embedded() - 201
+    figure(
+        "F8", "umount -l while a write of rows does not return; 200 rows",
+        deletions=deletions, suspended_after_seconds=seconds, embeddings=embeddings,
+    )  # fmt: skip
+    assert (deletions, embeddings) == (0, 0)
+    assert seconds < 1
 
 
 @pytest.mark.faults
