@@ -186,7 +186,7 @@ def test_unmounted_in_the_middle_of_work(disks: Disks, figure: Figure) -> None:
     project, dice, rows, instants = disks.project, random.Random(8), 10_000, 100
     project.configure(watch={"settle_seconds": 0.2, "hold_deletions_above": 1})
     start(disks, rows)
-    wrong = 0
+    wrong, pictures, seconds = 0, rows, []
     for instant in range(instants):
         files = sorted(disks.seen.rglob("*.jpg"))
         for file in dice.sample(files, len(files) // 20):
@@ -194,17 +194,20 @@ def test_unmounted_in_the_middle_of_work(disks: Disks, figure: Figure) -> None:
             file.with_name(f"{instant}-{file.name}").write_bytes(
                 jpeg(dice.randrange(50), (24, 16)) + dice.randbytes(8)
             )
+            pictures += 1
         there = {bytes(file.relative_to(disks.seen)) for file in disks.seen.rglob("*.jpg")}
         indexed = in_store(project)[0].keys() & there
         time.sleep(dice.uniform(0, 1.5))
-        disks.unmount("-l")
-        project.wait(lambda: project.status()["roots"]["dataset"]["state"] == "suspended")
+        seconds.append(suspended(project, lambda: disks.unmount("-l")))
         wrong += len(indexed - in_store(project)[0].keys())
         disks.mount("ours")
         watched_again(project)
     converge(project, disks.seen, seconds=120)
+    again = max(0, project.embedded() - pictures)
     figure(
         "F8", f"umount -l at {instants} instants of writing and deleting; {rows:,} rows",
-        deletions=wrong, differences=0,
+        deletions=wrong, median_seconds_to_suspended=sorted(seconds)[instants // 2],
+        worst_seconds=max(seconds), embedded_again=again, differences=0,
     )  # fmt: skip
-    assert wrong == 0
+    assert (wrong, again) == (0, 0)
+    assert max(seconds) < 1
