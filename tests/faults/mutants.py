@@ -11,21 +11,12 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
+from tests.faults.mutant import Mutant
+from tests.faults.mutants_of_runs import RUNS
 from tests.project import TOP
 
 COPIED = ("core", "daemon", "cli", "tests", "pyproject.toml", "config.yaml", "dataset")
-
-
-class Mutant(NamedTuple):
-    """`old` becomes `new` in `file`, and `test` must fail."""
-
-    rule: str
-    file: str
-    old: str
-    new: str
-    test: str
 
 
 MACHINE = "tests/faults/test_machine.py"
@@ -280,6 +271,7 @@ MUTANTS = [
         "daemon/spelling.py", "in _other_spellings(name):", "in ():",
         "-k any_case tests/faults/test_share.py",
     ),
+    *RUNS,
 ]  # fmt: skip
 
 

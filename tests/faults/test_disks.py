@@ -181,9 +181,12 @@ def test_unmounted_while_the_loop_is_busy(disks: Disks, figure: Figure) -> None:
 
 @pytest.mark.faults
 @pytest.mark.timeout(3000)
-def test_unmounted_in_the_middle_of_work(disks: Disks, figure: Figure) -> None:
+@pytest.mark.parametrize(("rows", "instants"), [(400, 5), (10_000, 100)])
+def test_unmounted_in_the_middle_of_work(
+    disks: Disks, figure: Figure, rows: int, instants: int
+) -> None:
     """New and deleted files are being dealt with when the disk goes."""
-    project, dice, rows, instants = disks.project, random.Random(8), 10_000, 100
+    project, dice = disks.project, random.Random(8)
     project.configure(watch={"settle_seconds": 0.2, "hold_deletions_above": 1})
     start(disks, rows)
     wrong, pictures, seconds = 0, rows, []
