@@ -18,7 +18,6 @@ from tests.faults.oracle import compare, converge
 from tests.project import Project
 
 OPERATIONS = 10_000
-KILLS = 200
 SCAN_SECONDS = 6
 
 
@@ -89,8 +88,9 @@ def churn_from(churned: Project, figure: Figure, seed: int) -> None:
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
-def test_churn_with_200_sigkills(churned: Project, figure: Figure) -> None:
-    sigkills(churned, figure, KILLS, OPERATIONS)
+@pytest.mark.parametrize(("kills", "operations"), [(4, 400), (200, OPERATIONS)])
+def test_churn_with_sigkills(churned: Project, figure: Figure, kills: int, operations: int) -> None:
+    sigkills(churned, figure, kills, operations)
 
 
 def sigkills(churned: Project, figure: Figure, kills: int, operations: int) -> None:
@@ -109,7 +109,7 @@ def sigkills(churned: Project, figure: Figure, kills: int, operations: int) -> N
     catch_up = time.monotonic() - started
     found = compare(churned, bad=bad_files(churned.dataset))
     figure(
-        "F2", f"F1 with {kills} SIGKILLs of the daemon",
+        "F2", f"{operations:,} operations, {kills} SIGKILLs of the daemon",
         differences=found.count, duplicates=found.doubled, catch_up_seconds=catch_up,
     )  # fmt: skip
     assert found.count == 0
