@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.project import TOP
 
-_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+_PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 def build_wheel(folder: Path) -> Path:
@@ -19,8 +20,8 @@ def build_wheel(folder: Path) -> Path:
         shutil.copy(TOP / name, copy)
     for name in ("core", "daemon", "bot", "web", "cli", "systemd"):
         shutil.copytree(TOP / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [*_PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, copy]
-    subprocess.run(command, check=True, timeout=300)
+    make = ("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir")
+    _run(sys.executable, *_PIP, *make, folder, copy)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -31,15 +32,23 @@ def site_packages() -> list[Path]:
     return [folder for folder in found if folder.is_dir()]
 
 
-def install_wheel(wheel: Path, environment: Path, libraries: list[Path]) -> Path:
-    """Its Python; `libraries`, as they will be seen from there, are shared."""
-    command = [sys.executable, "-m", "venv", "--without-pip", environment]
-    subprocess.run(command, check=True, timeout=120)
-    (packages,) = environment.glob("lib/python3*/site-packages")
-    (packages / "shared.pth").write_text("".join(f"{folder}\n" for folder in libraries))
-    python = environment / "bin" / "python"
-    alone = ("--no-deps", "--no-index", "--ignore-installed")
+def _run(*command: str | Path) -> object:
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    install = [*_PIP, "--python", python, "install", *alone, wheel]
-    subprocess.run(install, check=True, timeout=300, env=clean)
+    return subprocess.run(command, check=True, timeout=300, env=clean)
+
+
+def install_wheel(
+    wheel: Path,
+    environment: Path,
+    libraries: list[Path],
+    run: Callable[..., object] = _run,
+    outside: Callable[[Path], Path] = lambda path: path,
+) -> Path:
+    """Its Python; libraries are shared. Where these paths are true in another place than here,
+    `run` runs a command there, and `outside` says where something of there is here."""
+    run(Path(sys.base_prefix, "bin/python3"), "-m", "venv", "--without-pip", environment)
+    (packages,) = outside(environment).glob("lib/python3*/site-packages")
+    (packages / "shared.pth").write_text("".join(f"{folder}\n" for folder in libraries))
+    python = environment / "bin/python"
+    run(python, *_PIP, "install", "--no-deps", "--no-index", "--ignore-installed", wheel)
     return python
