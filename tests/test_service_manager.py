@@ -61,6 +61,7 @@ def heard(tmp_path: Path) -> Iterator[Heard]:
     made.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "status"), [("daemon", "watching: 0 pictures indexed"), ("web", "serving http://")]
 )

@@ -197,6 +197,7 @@ def test_errors_are_taken_apart(sentence: str, found: str, do: str) -> None:
     assert from_error(AppError(sentence), "Else.") == Finding("problem", found, do)
 
 
+@pytest.mark.slow
 def test_a_share_is_a_note_that_says_what_it_means(case: Case) -> None:
     served = case.project.dataset.rename(case.project.folder / "served")
     case.project.dataset.mkdir()

@@ -257,6 +257,7 @@ def test_as_a_process_it_is_the_same(project: Project) -> None:
     assert json.loads(verified.stdout) == project.json("verify")
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_a_real_model_takes_over_from_the_preview(project: Project) -> None:
     weights = Path(os.environ.get("LOOKALIKE_WEIGHTS", TOP.parent / "shared/weights"))

@@ -151,6 +151,7 @@ def test_a_root_that_vanishes_is_suspended_and_comes_back(project: Project) -> N
     project.wait(lambda: project.cli("verify", code=None).returncode == 0)
 
 
+@pytest.mark.slow
 def test_a_root_that_is_missing_at_start_is_waited_for(project: Project) -> None:
     project.dataset.rmdir()
     project.start()

@@ -95,6 +95,7 @@ def test_many_silent_callers_shut_nobody_out_for_long(project: Project, address:
         caller.close()
 
 
+@pytest.mark.slow
 def test_a_missing_root_is_not_ready(project: Project, address: str) -> None:
     write(project.dataset / "a.jpg", 1)
     project.start()

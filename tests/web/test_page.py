@@ -160,6 +160,7 @@ def test_copies_are_one_card_that_lists_its_places(open_page: Open) -> None:
     assert names(page).count("dataset/copies/again.jpg") == 0
 
 
+@pytest.mark.slow
 def test_more_and_the_folder_filter(open_page: Open) -> None:
     page = open_page()
     choose(page, jpeg(3))
@@ -296,6 +297,7 @@ def test_without_javascript_a_search_works(open_page: Open, tmp_path: Path) -> N
     expect(page.get_by_role("alert")).to_contain_text("not in the index")
 
 
+@pytest.mark.slow
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page: Open) -> None:
     page = open_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     expect(page.get_by_text("Take a photo")).to_be_visible()
@@ -337,6 +339,7 @@ def test_axe_finds_nothing_in_any_state(open_page: Open, scheme: str) -> None:
         assert violations(page, scheme) == [], path
 
 
+@pytest.mark.slow
 def test_the_page_is_light(address: str, browser: Browser) -> None:
     """100 KB for everything but pictures, before any compression."""
     context = browser.new_context()

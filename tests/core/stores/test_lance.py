@@ -265,6 +265,7 @@ def test_a_dimension_that_is_no_multiple_of_8_gets_an_index_too(folder: Path) ->
     assert store.search(vector(7, 12), 1)[0].place.path == "7"
 
 
+@pytest.mark.slow
 def test_fragments_stay_few(folder: Path) -> None:
     store = writer(folder).vectors("model", 8)
     for n in range(140):

@@ -274,6 +274,7 @@ def counted(store: WeaviateStore) -> dict[str, int]:
     return {root: roots.count(root) for root in set(roots)}
 
 
+@pytest.mark.slow
 def test_distances_do_not_depend_on_the_quantizer(open_: Open) -> None:
     generator = np.random.default_rng(1)
     drawn = generator.standard_normal((3000, 384)).astype(np.float32)
@@ -362,6 +363,7 @@ def test_the_place_of_a_process_that_was_killed_is_free_at_once(
     open_().claim()
 
 
+@pytest.mark.slow
 def test_a_writer_that_fell_silent_loses_its_place(servers: WeaviateServers, url: str) -> None:
     notes = Notes(servers, parse_weaviate_url(url).name)
     elsewhere = {"token": "x", "beat": 1, "host": "far", "pid": 1, "machine": "other"}
