@@ -1,7 +1,5 @@
 """The embedded store beside numpy's exact search, in one run: `python -m bench.store --rows N`."""
 
-import argparse
-import json
 import multiprocessing
 import os
 import statistics
@@ -17,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench import by_rows
 from bench.clustered import DIM, K, Vectors, draw, exact, records
 from bench.store_reads import measure_reads
 from core.errors import StoreError
@@ -26,19 +25,6 @@ from core.stores.lance import LanceDatabase
 BATCH = 5_000
 """Rows a write: larger than the daemon's 256, so that a million rows take minutes, not an hour."""
 _UNDER = [Place("bench", "")]
-
-
-def main() -> None:
-    """Print the table; with --json, one document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    figures = measure(arguments.rows)
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        show(figures)
 
 
 def measure(rows: int) -> dict[str, Any]:
@@ -142,4 +128,4 @@ def show(figures: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    by_rows.run(__doc__, measure, show)

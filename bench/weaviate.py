@@ -4,8 +4,6 @@ Uses the server of WEAVIATE_URL (and WEAVIATE_API_KEY), else starts one: the pro
 WEAVIATE_BINARY, or `weaviate-server` on the PATH. Memory and disk are known of such a server only.
 """
 
-import argparse
-import json
 import os
 import sys
 import tempfile
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from bench import by_rows
 from bench.clustered import DIM, Numbers, Vectors, draw, exact, records
 from bench.memory import status_mib
 from bench.store_reads import measure_reads
@@ -42,19 +41,6 @@ _TOLD_EVERY = 20_000
 _PATIENCE_SECONDS = 600
 _THUMBNAILS = 2_000
 _THUMBNAIL_BYTES = 11_000
-
-
-def main() -> None:
-    """Print the table; with --json, one document."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    figures = measure(arguments.rows)
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        _show(figures)
 
 
 def measure(rows: int) -> dict[str, Any]:
@@ -245,4 +231,4 @@ def _show(figures: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    by_rows.run(__doc__, measure, _show)

@@ -1,27 +1,9 @@
 """`python -m bot [--config FILE]`: the same as `lookalike bot`."""
 
-import argparse
-import os
 import sys
-from pathlib import Path
 
 from bot.runner import run
-from core.config import load_config
-from core.errors import AppError
-from core.logs import announce
-
-
-def main() -> int:
-    """The exit code."""
-    parser = argparse.ArgumentParser(prog="python -m bot", description=__doc__)
-    default = Path(os.environ.get("LOOKALIKE_CONFIG", "config.yaml"))
-    parser.add_argument("--config", type=Path, default=default)
-    try:
-        return run(load_config(parser.parse_args().config))
-    except AppError as error:
-        announce(str(error))
-        return error.exit_code
-
+from core.command_line import run_part
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_part("bot", __doc__, run))

@@ -1,14 +1,11 @@
 """The pipeline from files to rows: read, recognise, decode, embed, write; no stage waits idly."""
 
-import time
-from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.decoder import Decoder, Picture
 from core.errors import DecoderError, ImageError, ModelError
@@ -18,14 +15,11 @@ from core.records import FileStamp, ImageRecord, IndexedStamp, Place, Vector
 from daemon.ahead import in_groups, map_ahead
 from daemon.outcome import Monitor, Outcome
 from daemon.recent import RecentlyDeleted
+from daemon.row_writer import RowWriter
+from daemon.under_way import Batch, UnderWay
 
 Decoded = Picture | ImageError | DecoderError
-Batch = list[tuple[Content, Picture]]
-Vectors = NDArray[np.float32]
 
-WRITE_ROWS = 256
-WRITE_SECONDS = 1.0
-"""Whichever comes first: a model seldom fills so many rows in a second, moved files do."""
 READ_AHEAD_BYTES = 64 << 20
 LOOK_UP = 256
 LOOK_UP_BYTES = 32 << 20
@@ -51,8 +45,8 @@ class Ingest:
         self._recent = recent
         self._max_megabytes = max_megabytes
         self._workers = workers
-        self._runs: list[_Run] = []
-        """Under way, each started by the one before it, between two of its batches."""
+        self._runs: list[UnderWay] = []
+        """Of the runs that go on, each started by the one before it, between two of its batches."""
 
     def run(
         self,
@@ -64,11 +58,11 @@ class Ingest:
         """Read, embed and write these files; `stamps` are the rows that there are of them, the keys
         of `looked_for` are digests to report if met.
         StoreError and ModelError end the run; one bad file never does."""
-        run = _Run(self, work, monitor, stamps, looked_for)
-        outer = list(self._runs)
-        self._runs.append(run)
+        outcome, under_way = Outcome(), UnderWay(list(self._runs))
+        writer = RowWriter(self._index, self._recent, monitor, outcome, stamps, looked_for)
+        self._runs.append(under_way)
         try:
-            return run.run(outer)
+            return _Run(self, work, monitor, outcome, writer, under_way).run()
         finally:
             self._runs.pop()
 
@@ -81,29 +75,19 @@ class _Run:
         ingest: Ingest,
         work: Iterable[tuple[Place, FileStamp]],
         monitor: Monitor,
-        stamps: Mapping[Place, IndexedStamp],
-        looked_for: Mapping[str, object],
+        outcome: Outcome,
+        writer: RowWriter,
+        under_way: UnderWay,
     ) -> None:
         self._parts = ingest
         self._work = work
         self._monitor = monitor
-        self._stamps = stamps
-        self._looked_for = looked_for
-        self._outcome = Outcome()
-        self._waiting: defaultdict[str, list[Content]] = defaultdict(list)
-        """Files whose bytes are being embedded for the first of them."""
-        self._embedding: deque[tuple[Batch, Future[Vectors]]] = deque()
-        self._rows: list[ImageRecord] = []
-        self._written = time.monotonic()
-        self._fresh: dict[str, tuple[Vector, bytes]] = {}
-        """What was embedded and is not in the store yet, by digest."""
-        self._outer: list[_Run] = []
-        self._found: dict[str, tuple[Vector, bytes]] = {}
-        """What inner runs embedded of what waits here."""
+        self._outcome = outcome
+        self._writer = writer
+        self._under_way = under_way
 
-    def run(self, outer: "list[_Run]") -> Outcome:
-        """`outer`: the runs that wait for this one to end."""
-        self._outer = outer
+    def run(self) -> Outcome:
+        """To the end, or until it is to stop."""
         parts = self._parts
         batch_size, streams = parts._index.embedder.batch_size, parts._index.embedder.streams
         with (
@@ -134,15 +118,15 @@ class _Run:
                         break
                     # The batches before went through the model while this one was decoded; one
                     # more than there are streams waits, so that none of them ever does.
-                    while len(self._embedding) > streams:
+                    while len(self._under_way.batches) > streams:
                         self._finish_embedding()
                     self._embed(group, model)
-                while self._embedding:
+                while self._under_way.batches:
                     self._finish_embedding()
             except ModelError:
                 self._keep_embedded()
                 raise
-            self._flush()
+            self._writer.flush()
         return self._outcome
 
     def _embed(self, group: Batch, model: ThreadPoolExecutor) -> None:
@@ -151,15 +135,16 @@ class _Run:
         batch = [item for item, rows in zip(group, found, strict=True) if not rows]
         if batch:
             pixels = np.stack([picture.pixels for _, picture in batch])
-            self._embedding.append((batch, model.submit(self._parts._index.embed, pixels)))
-        self._write([row for rows in found for row in rows])
+            future = model.submit(self._parts._index.embed, pixels)
+            self._under_way.batches.append((batch, future))
+        self._writer.write([row for rows in found for row in rows])
 
     def _keep_embedded(self) -> None:
         """The model has failed: write what it still did, so that nothing is embedded twice."""
-        while self._embedding:
+        while self._under_way.batches:
             with suppress(ModelError):
                 self._finish_embedding()
-        self._flush()
+        self._writer.flush()
 
     def _until_stopped(self) -> Iterator[tuple[Place, FileStamp]]:
         for item in self._work:
@@ -186,7 +171,8 @@ class _Run:
             for read in group:
                 if not isinstance(read, Content):
                     self._note(*read)
-            digests = list({content.digest for content in contents} - self._waiting.keys())
+            met = {content.digest for content in contents}
+            digests = [d for d in met if not self._under_way.is_waited_for(d)]
             vectors = index.store.find_vectors(digests)
             remembered = recent.find(index.name, [d for d in digests if d not in vectors])
             records, unknown = [], []
@@ -194,29 +180,19 @@ class _Run:
                 digest = content.digest
                 if digest in vectors:
                     records.append(_record(content, vectors[digest]))
-                elif known := self._fresh.get(digest):
+                elif known := self._writer.fresh.get(digest):
                     records.append(_record(content, *known))
                 elif digest in remembered:
                     records.append(_record(content, *remembered[digest]))
-                elif under_way := self._under_way(digest):
-                    records.append(_record(content, *under_way))
-                else:
-                    if digest not in self._waiting:
-                        unknown.append(content)
-                    self._waiting[digest].append(content)
-            self._write(records)
+                elif known := self._under_way.around(digest):
+                    records.append(_record(content, *known))
+                elif self._under_way.wait(content):
+                    unknown.append(content)
+            self._writer.write(records)
             yield from unknown
 
     def _note(self, place: Place, stamp: FileStamp, error: Exception) -> None:
-        match error:
-            case ImageError():
-                self._outcome.rejected[place] = (stamp, str(error))
-            case ChangingError() | FileNotFoundError() | NotADirectoryError():
-                self._outcome.changing.append(place)  # the next look says what became of it
-            case OSError():
-                self._outcome.failed[place] = str(error.strerror)
-            case DecoderError():
-                self._outcome.failed[place] = str(error)
+        self._outcome.note(place, stamp, error)
         self._monitor.finished(1)
 
     def _decode(self, content: Content) -> tuple[Content, Decoded]:
@@ -231,73 +207,38 @@ class _Run:
     ) -> Iterator[tuple[Content, Picture]]:
         for content, result in decoded:
             if rows := self._take_found(content):
-                self._write(rows)
+                self._writer.write(rows)
             elif isinstance(result, Picture):
                 yield content, result
             else:
-                for same in self._waiting.pop(content.digest):
+                for same in self._under_way.no_longer(content.digest):
                     self._note(same.place, same.stamp, result)
 
     def _finish_embedding(self) -> None:
         """Wait for the model, count, and hand the rows on."""
-        batch, future = self._embedding.popleft()
+        batch, future = self._under_way.batches.popleft()
         vectors = future.result()
         self._monitor.embedded(len(batch))
         self._outcome.embedded += len(batch)
         records = [
             _record(same, vector, picture.thumbnail)
             for (content, picture), vector in zip(batch, vectors, strict=True)
-            for same in self._waiting.pop(content.digest)
+            for same in self._under_way.no_longer(content.digest)
         ]
         fresh = {
             content.digest: (vector, picture.thumbnail)
             for (content, picture), vector in zip(batch, vectors, strict=True)
         }
-        for outer in self._outer:
-            outer._found |= {d: known for d, known in fresh.items() if d in outer._waiting}
-        self._fresh |= fresh
-        self._write(records)
+        self._under_way.tell(fresh)
+        self._writer.fresh |= fresh
+        self._writer.write(records)
 
     def _take_found(self, content: Content) -> list[ImageRecord]:
         """The rows of everything with these bytes, if an inner run has embedded them."""
-        if found := self._found.pop(content.digest, None):
-            return [_record(same, *found) for same in self._waiting.pop(content.digest)]
+        if found := self._under_way.found(content.digest):
+            waiting = self._under_way.no_longer(content.digest)
+            return [_record(same, *found) for same in waiting]
         return []
-
-    def _under_way(self, digest: str) -> tuple[Vector, bytes] | None:
-        """What an outer run is just putting through the model: a file that was moved while it was
-        read is not embedded twice."""
-        for outer in self._outer:
-            for batch, future in outer._embedding:
-                for row, (content, picture) in enumerate(batch):
-                    if content.digest == digest:
-                        return future.result()[row], picture.thumbnail
-        return None
-
-    def _write(self, records: list[ImageRecord]) -> None:
-        """Collect rows, and write them when there are enough: a write costs nearly the same for
-        one row as for many."""
-        self._rows += records
-        if len(self._rows) >= WRITE_ROWS or time.monotonic() - self._written >= WRITE_SECONDS:
-            self._flush()
-
-    def _flush(self) -> None:
-        rows = [row for row in self._rows if not self._monitor.superseded(row.place)]
-        self._parts._recent.keep_rows(self._parts._index, self._overwritten(rows))
-        self._parts._index.add(rows)
-        self._outcome.written += [row.place for row in rows]
-        self._outcome.found_again |= {r.digest for r in rows if r.digest in self._looked_for}
-        self._outcome.racy += [row.place for row in rows if row.racy]
-        files, self._rows, self._fresh = len(self._rows), [], {}
-        self._monitor.finished(files)
-        # After the write: what is urgent then finds these vectors, and overwrites what is older.
-        self._monitor.between()
-        self._written = time.monotonic()
-
-    def _overwritten(self, rows: list[ImageRecord]) -> list[Place]:
-        """Their bytes may be elsewhere by now, or come back: files change places."""
-        were = ((row, self._stamps.get(row.place)) for row in rows)
-        return [row.place for row, was in were if was and was.digest != row.digest]
 
 
 def _weight(read: Content | tuple[Place, FileStamp, Exception]) -> int:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from core.errors import DecoderError, ImageError
+from core.reader import ChangingError
 from core.records import FileStamp, Place
 
 
@@ -21,6 +23,18 @@ class Outcome:
     """Written, but read so shortly after a change that they must be looked at again."""
     failed: dict[Place, str] = field(default_factory=dict)
     """Files that are there and could not be read, and why."""
+
+    def note(self, place: Place, stamp: FileStamp, error: Exception) -> None:
+        """Why there is no row of this file."""
+        match error:
+            case ImageError():
+                self.rejected[place] = (stamp, str(error))
+            case ChangingError() | FileNotFoundError() | NotADirectoryError():
+                self.changing.append(place)  # the next look says what became of it
+            case OSError():
+                self.failed[place] = str(error.strerror)
+            case DecoderError():
+                self.failed[place] = str(error)
 
 
 class Monitor(Protocol):

@@ -1,7 +1,6 @@
 """The report as a person reads it: by check, what is wrong in colour and with what to do."""
 
 import textwrap
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
@@ -43,12 +42,7 @@ class Report:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def doing(self, what: str, done: int, total: int | None) -> None:

@@ -80,7 +80,7 @@ MUTANTS = [
     ),
     Mutant(
         "an old result never overwrites a newer one",
-        "daemon/ingest.py", "if not self._monitor.superseded(row.place)]", "]", ENGINE,
+        "daemon/row_writer.py", "if not self._monitor.superseded(row.place)]", "]", ENGINE,
     ),
     Mutant(
         "deletions come last",
@@ -112,13 +112,13 @@ MUTANTS = [
     ),
     Mutant(
         "a moved file under way is not embedded twice",
-        "daemon/ingest.py", "elif under_way := self._under_way(digest):",
-        "elif under_way := None:", ENGINE,
+        "daemon/ingest.py", "elif known := self._under_way.around(digest):",
+        "elif known := None:", ENGINE,
     ),
     Mutant(
         "overwritten rows are remembered",
-        "daemon/ingest.py",
-        "        self._parts._recent.keep_rows(self._parts._index, self._overwritten(rows))\n", "",
+        "daemon/row_writer.py",
+        "        self._recent.keep_rows(self._index, self._overwritten(rows))\n", "",
         ENGINE,
     ),
     Mutant(

@@ -16,7 +16,7 @@ from tests.faults.world import BAD, ROOT, WHOLE, World
 @pytest.fixture
 def world() -> Iterator[World]:
     made = World()
-    with mock.patch("daemon.ingest.WRITE_ROWS", 64), mock.patch("daemon.ingest.LOOK_UP", 64):
+    with mock.patch("daemon.row_writer.WRITE_ROWS", 64), mock.patch("daemon.ingest.LOOK_UP", 64):
         yield made
     made.close()
 

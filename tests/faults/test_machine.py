@@ -235,7 +235,7 @@ class Mirror(RuleBasedStateMachine):
 def _small_batches() -> Iterator[None]:
     """So that a tree of eight files has several batches and pauses, and few deletions are many."""
     with (
-        mock.patch("daemon.ingest.WRITE_ROWS", 2),
+        mock.patch("daemon.row_writer.WRITE_ROWS", 2),
         mock.patch("daemon.ingest.LOOK_UP", 2),
         mock.patch("daemon.deletions.DELETE_BATCH", 2),
         mock.patch("daemon.sync.PAUSE_SECONDS", 0),

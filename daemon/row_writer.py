@@ -1,0 +1,64 @@
+"""Rows on their way into the index: collected, written many at once, and never over newer ones."""
+
+import time
+from collections.abc import Mapping
+
+from core.index import ImageIndex
+from core.records import ImageRecord, IndexedStamp, Place, Vector
+from daemon.outcome import Monitor, Outcome
+from daemon.recent import RecentlyDeleted
+
+WRITE_ROWS = 256
+WRITE_SECONDS = 1.0
+"""Whichever comes first: a model seldom fills so many rows in a second, moved files do."""
+
+
+class RowWriter:
+    """One run's."""
+
+    def __init__(
+        self,
+        index: ImageIndex,
+        recent: RecentlyDeleted,
+        monitor: Monitor,
+        outcome: Outcome,
+        stamps: Mapping[Place, IndexedStamp],
+        looked_for: Mapping[str, object],
+    ) -> None:
+        """`outcome` is told what was written; `stamps` and `looked_for` are those of Ingest.run."""
+        self._index = index
+        self._recent = recent
+        self._monitor = monitor
+        self._outcome = outcome
+        self._stamps = stamps
+        self._looked_for = looked_for
+        self._rows: list[ImageRecord] = []
+        self._written = time.monotonic()
+        self.fresh: dict[str, tuple[Vector, bytes]] = {}
+        """Vector and thumbnail of what was embedded and is not in the store yet, by digest."""
+
+    def write(self, records: list[ImageRecord]) -> None:
+        """Collect rows, and write them when there are enough: a write costs nearly the same for
+        one row as for many."""
+        self._rows += records
+        if len(self._rows) >= WRITE_ROWS or time.monotonic() - self._written >= WRITE_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what there is."""
+        rows = [row for row in self._rows if not self._monitor.superseded(row.place)]
+        self._recent.keep_rows(self._index, self._overwritten(rows))
+        self._index.add(rows)
+        self._outcome.written += [row.place for row in rows]
+        self._outcome.found_again |= {r.digest for r in rows if r.digest in self._looked_for}
+        self._outcome.racy += [row.place for row in rows if row.racy]
+        files, self._rows, self.fresh = len(self._rows), [], {}
+        self._monitor.finished(files)
+        # After the write: what is urgent then finds these vectors, and overwrites what is older.
+        self._monitor.between()
+        self._written = time.monotonic()
+
+    def _overwritten(self, rows: list[ImageRecord]) -> list[Place]:
+        """Their bytes may be elsewhere by now, or come back: files change places."""
+        were = ((row, self._stamps.get(row.place)) for row in rows)
+        return [row.place for row, was in were if was and was.digest != row.digest]
