@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.decoder import Decoder, Picture
-from core.errors import DecoderError, ImageError, ModelError
+from core.errors import DecoderError, ImageError, ModelError, StoreError
 from core.index import ImageIndex
 from core.reader import ChangingError, Content, read_content
 from core.records import FileStamp, ImageRecord, IndexedStamp, Place, Vector
@@ -139,10 +139,13 @@ class _Run:
                     self._embed(group, model)
                 while self._embedding:
                     self._finish_embedding()
+                self._flush()
             except ModelError:
                 self._keep_embedded()
                 raise
-            self._flush()
+            except StoreError:
+                self._remember_embedded()
+                raise
         return self._outcome
 
     def _embed(self, group: Batch, model: ThreadPoolExecutor) -> None:
@@ -160,6 +163,18 @@ class _Run:
             with suppress(ModelError):
                 self._finish_embedding()
         self._flush()
+
+    def _remember_embedded(self) -> None:
+        """The store has failed: what went through the model and is not written need not do so
+        again."""
+        while self._embedding:
+            with suppress(ModelError):
+                self._embedded()
+        self._remember(self._fresh.keys())
+
+    def _remember(self, digests: Iterable[str]) -> None:
+        rows = ((digest, *self._fresh[digest]) for digest in digests)
+        self._parts._recent.keep(self._parts._index.name, rows)
 
     def _until_stopped(self) -> Iterator[tuple[Place, FileStamp]]:
         for item in self._work:
@@ -239,24 +254,27 @@ class _Run:
                     self._note(same.place, same.stamp, result)
 
     def _finish_embedding(self) -> None:
-        """Wait for the model, count, and hand the rows on."""
+        """Wait for the model, and hand the rows on."""
+        self._write(
+            [
+                _record(same, vector, picture.thumbnail)
+                for content, picture, vector in self._embedded()
+                for same in self._waiting.pop(content.digest)
+            ]
+        )
+
+    def _embedded(self) -> list[tuple[Content, Picture, Vector]]:
+        """Wait for the model, count, and note what it made."""
         batch, future = self._embedding.popleft()
         vectors = future.result()
         self._monitor.embedded(len(batch))
         self._outcome.embedded += len(batch)
-        records = [
-            _record(same, vector, picture.thumbnail)
-            for (content, picture), vector in zip(batch, vectors, strict=True)
-            for same in self._waiting.pop(content.digest)
-        ]
-        fresh = {
-            content.digest: (vector, picture.thumbnail)
-            for (content, picture), vector in zip(batch, vectors, strict=True)
-        }
+        made = [(*pair, vector) for pair, vector in zip(batch, vectors, strict=True)]
+        fresh = {content.digest: (vector, picture.thumbnail) for content, picture, vector in made}
         for outer in self._outer:
             outer._found |= {d: known for d, known in fresh.items() if d in outer._waiting}
         self._fresh |= fresh
-        self._write(records)
+        return made
 
     def _take_found(self, content: Content) -> list[ImageRecord]:
         """The rows of everything with these bytes, if an inner run has embedded them."""
@@ -285,6 +303,9 @@ class _Run:
         rows = [row for row in self._rows if not self._monitor.superseded(row.place)]
         self._parts._recent.keep_rows(self._parts._index, self._overwritten(rows))
         self._parts._index.add(rows)
+        # What was overtaken may have been overtaken by a look that did not see it: a disk that was
+        # away for a moment.
+        self._remember(self._fresh.keys() - {row.digest for row in rows})
         self._outcome.written += [row.place for row in rows]
         self._outcome.found_again |= {r.digest for r in rows if r.digest in self._looked_for}
         self._outcome.racy += [row.place for row in rows if row.racy]
