@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from core.decoder import Decoder, Picture
-from core.errors import DecoderError, ImageError, ModelError
+from core.errors import DecoderError, ImageError, ModelError, StoreError
 from core.index import ImageIndex
 from core.reader import ChangingError, Content, read_content
 from core.records import FileStamp, ImageRecord, IndexedStamp, Place, Vector
@@ -123,10 +123,13 @@ class _Run:
                     self._embed(group, model)
                 while self._under_way.batches:
                     self._finish_embedding()
+                self._writer.flush()
             except ModelError:
                 self._keep_embedded()
                 raise
-            self._writer.flush()
+            except StoreError:
+                self._remember_embedded()
+                raise
         return self._outcome
 
     def _embed(self, group: Batch, model: ThreadPoolExecutor) -> None:
@@ -145,6 +148,14 @@ class _Run:
             with suppress(ModelError):
                 self._finish_embedding()
         self._writer.flush()
+
+    def _remember_embedded(self) -> None:
+        """The store has failed: what went through the model and is not written need not do so
+        again."""
+        while self._under_way.batches:
+            with suppress(ModelError):
+                self._embedded()
+        self._writer.remember()
 
     def _until_stopped(self) -> Iterator[tuple[Place, FileStamp]]:
         for item in self._work:
@@ -215,23 +226,26 @@ class _Run:
                     self._note(same.place, same.stamp, result)
 
     def _finish_embedding(self) -> None:
-        """Wait for the model, count, and hand the rows on."""
+        """Wait for the model, and hand the rows on."""
+        self._writer.write(
+            [
+                _record(same, vector, picture.thumbnail)
+                for content, picture, vector in self._embedded()
+                for same in self._under_way.no_longer(content.digest)
+            ]
+        )
+
+    def _embedded(self) -> list[tuple[Content, Picture, Vector]]:
+        """Wait for the model, count, and note what it made."""
         batch, future = self._under_way.batches.popleft()
         vectors = future.result()
         self._monitor.embedded(len(batch))
         self._outcome.embedded += len(batch)
-        records = [
-            _record(same, vector, picture.thumbnail)
-            for (content, picture), vector in zip(batch, vectors, strict=True)
-            for same in self._under_way.no_longer(content.digest)
-        ]
-        fresh = {
-            content.digest: (vector, picture.thumbnail)
-            for (content, picture), vector in zip(batch, vectors, strict=True)
-        }
+        made = [(*pair, vector) for pair, vector in zip(batch, vectors, strict=True)]
+        fresh = {content.digest: (vector, picture.thumbnail) for content, picture, vector in made}
         self._under_way.tell(fresh)
         self._writer.fresh |= fresh
-        self._writer.write(records)
+        return made
 
     def _take_found(self, content: Content) -> list[ImageRecord]:
         """The rows of everything with these bytes, if an inner run has embedded them."""

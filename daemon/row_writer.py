@@ -1,7 +1,7 @@
 """Rows on their way into the index: collected, written many at once, and never over newer ones."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from core.index import ImageIndex
 from core.records import ImageRecord, IndexedStamp, Place, Vector
@@ -49,6 +49,9 @@ class RowWriter:
         rows = [row for row in self._rows if not self._monitor.superseded(row.place)]
         self._recent.keep_rows(self._index, self._overwritten(rows))
         self._index.add(rows)
+        # What was overtaken may have been overtaken by a look that did not see it: a disk that was
+        # away for a moment.
+        self._keep(self.fresh.keys() - {row.digest for row in rows})
         self._outcome.written += [row.place for row in rows]
         self._outcome.found_again |= {r.digest for r in rows if r.digest in self._looked_for}
         self._outcome.racy += [row.place for row in rows if row.racy]
@@ -57,6 +60,13 @@ class RowWriter:
         # After the write: what is urgent then finds these vectors, and overwrites what is older.
         self._monitor.between()
         self._written = time.monotonic()
+
+    def remember(self) -> None:
+        """The store has failed: what was embedded and is not written needs no second time."""
+        self._keep(self.fresh.keys())
+
+    def _keep(self, digests: Iterable[str]) -> None:
+        self._recent.keep(self._index.name, ((digest, *self.fresh[digest]) for digest in digests))
 
     def _overwritten(self, rows: list[ImageRecord]) -> list[Place]:
         """Their bytes may be elsewhere by now, or come back: files change places."""

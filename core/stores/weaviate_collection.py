@@ -1,5 +1,6 @@
 """One collection of ours: looked up late, checked once, gone without an error."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
@@ -24,6 +25,10 @@ _T = TypeVar("_T")
 _NOBODY = UUID(int=0)
 _RENEWED_AT_ONCE = 100
 
+_MADE_SECONDS = 2.0
+_LOOK_AGAIN_SECONDS = 0.05
+"""A collection that is being made, or made anew, is in the schema a moment before its rows can be
+asked for."""
 _REPLICAS = 3
 """Copies of each row where the cluster has so many servers or more: one may be gone, and a
 majority still agrees on every row."""
@@ -50,13 +55,18 @@ class WeaviateCollection:
         if not self.exists():
             return missing
         call = self._servers.page if long else self._servers.read
-        try:
-            return call(lambda client: act(self._rows(client)))
-        except NoCollectionError:
-            self._open = False
-        if not self.exists():
-            return missing
-        return call(lambda client: act(self._rows(client)))  # it was made anew
+        until: float | None = None
+        while True:
+            try:
+                return call(lambda client: act(self._rows(client)))
+            except NoCollectionError:
+                self._open = False
+                until = until or time.monotonic() + _MADE_SECONDS
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(_LOOK_AGAIN_SECONDS)
+            if not self.exists():
+                return missing
 
     def write(self, act: Callable[[Rows], _T]) -> _T:
         """What `act` makes of the rows of a collection that must exist."""

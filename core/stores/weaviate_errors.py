@@ -57,7 +57,8 @@ _STATUS = {401: _KEY, 403: _RIGHTS} | dict.fromkeys((408, 429, 500, 502, 503, 50
 _WORDS = [
     (r"query maximum results exceeded", (TooManyResultsError, "gives fewer rows at once")),
     (
-        r"could not find class|not present in schema|cannot find index|class \S+ not found",
+        r"could not find class|not present in schema|cannot find index|class \S+ not found|"
+        r"non-existing index",
         (NoCollectionError, "does not have the collection"),
     ),
     (r"unauthenticated|unauthorized|anonymous access|invalid api[- ]?key", _KEY),

@@ -116,6 +116,16 @@ MUTANTS = [
         "elif known := None:", ENGINE,
     ),
     Mutant(
+        "what was overtaken on its way from the model is remembered",
+        "daemon/row_writer.py", "self._keep(self.fresh.keys() - {row.digest for row in rows})",
+        "pass", "-k away_for_a_moment tests/faults/test_engine.py",
+    ),
+    Mutant(
+        "what the store did not take is remembered",
+        "daemon/ingest.py", "                self._remember_embedded()\n",
+        "                pass\n", "-k store_fails tests/faults/test_engine.py",
+    ),
+    Mutant(
         "overwritten rows are remembered",
         "daemon/row_writer.py",
         "        self._recent.keep_rows(self._index, self._overwritten(rows))\n", "",

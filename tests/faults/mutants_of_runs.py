@@ -43,7 +43,7 @@ RUNS = [
         "F15: hidden names are no pictures",
         "core/candidates.py",
         "name.startswith((b\".\", _NEVER_BEGINS))", "name.startswith(_NEVER_BEGINS)",
-        "-k as_rsync tests/faults/test_programs.py",
+        "-k rsync tests/faults/test_programs.py",
     ),
     Mutant(
         "F16: a call that fails is no absence",
@@ -59,7 +59,7 @@ RUNS = [
     ),
     Mutant(
         "F22: a bad file is rejected, and said so",
-        "daemon/ingest.py", "            case ImageError():\n", "            case SystemError():\n",
+        "daemon/outcome.py", "            case ImageError():\n", "            case SystemError():\n",
         "tests/faults/test_load.py::test_bad_files_among_good_ones[40-14]",
     ),
     Mutant(

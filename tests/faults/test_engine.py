@@ -8,9 +8,10 @@ from unittest import mock
 
 import pytest
 
+from core.errors import StoreError
 from core.records import Place
 from daemon.scanner import Scanner
-from tests.faults.world import BAD, ROOT, WHOLE, World
+from tests.faults.world import BAD, ROOT, WHOLE, World, fail
 
 
 @pytest.fixture
@@ -141,6 +142,38 @@ def test_files_moved_while_they_are_under_way_are_embedded_once(world: World) ->
 
     world.urgent = move
     world.sync([WHOLE], settled=False)
+    world.sync([WHOLE], settled=False)
+    assert world.rows() == world.expected()
+    assert max(world.embedder.counts.values()) == 1
+
+
+def test_files_away_for_a_moment_while_they_are_under_way_are_embedded_once(world: World) -> None:
+    """A disk unmounted and mounted again: what an urgent look did not see then has gone through the
+    model already."""
+    for n in range(400):
+        (world.tree / f"{n:03}.jpg").write_bytes(b"%d" % n)
+
+    def away() -> None:
+        for n in range(400):
+            (world.tree / f"{n:03}.jpg").rename(world.outside / f"{n:03}.jpg")
+            world.changed(f"{n:03}.jpg")
+
+    world.urgent = away
+    world.sync([WHOLE], settled=False)
+    for n in range(400):
+        (world.outside / f"{n:03}.jpg").rename(world.tree / f"{n:03}.jpg")
+    world.sync([WHOLE], settled=False)
+    assert world.rows() == world.expected()
+    assert max(world.embedder.counts.values()) == 1
+
+
+def test_what_was_embedded_when_the_store_fails_is_not_embedded_again(world: World) -> None:
+    for n in range(100):
+        (world.tree / f"{n:03}.jpg").write_bytes(b"%d" % n)
+    world.fault = (2, fail)
+    with pytest.raises(StoreError):
+        world.sync_service.sync([WHOLE], world.job(), settled=False)
+    world.fault = None
     world.sync([WHOLE], settled=False)
     assert world.rows() == world.expected()
     assert max(world.embedder.counts.values()) == 1

@@ -36,6 +36,18 @@ def as_rsync_does(source: Path, target: Path) -> None:
         temporary.rename(target / file.name)
 
 
+def as_delayed_updates(source: Path, target: Path) -> None:
+    """All files in a hidden folder, under the names that they will have, then all of them out."""
+    hidden = target / ".~tmp~"
+    hidden.mkdir()
+    for file in sorted(source.iterdir()):
+        shutil.copy2(file, hidden / file.name)
+    time.sleep(0.5)  # they are quiet by then
+    for file in sorted(hidden.iterdir()):
+        file.rename(target / file.name)
+    hidden.rmdir()
+
+
 def gedit(source: Path, target: Path) -> None:
     for file in sorted(source.iterdir()):
         temporary = target / f".goutputstream-{file.stem}"
@@ -75,6 +87,7 @@ def move_across(source: Path, target: Path) -> None:
 
 PROGRAMS: dict[str, Program] = {
     "as rsync -a writes": as_rsync_does,
+    "as rsync --delay-updates writes": as_delayed_updates,
     "rsync -a": rsync("-a"),
     "rsync -a --inplace": rsync("-a", "--inplace"),
     "rsync -a --delay-updates": rsync("-a", "--delay-updates"),
@@ -99,7 +112,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project.stop()
 
 
-QUICK = ("as rsync -a writes", "an editor with a backup (vim)")
+QUICK = ("as rsync -a writes", "as rsync --delay-updates writes", "an editor with a backup (vim)")
 
 
 @pytest.mark.parametrize(

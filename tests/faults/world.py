@@ -174,17 +174,7 @@ class World:
 
     def sync(self, places: Collection[Place], *, settled: bool, nested: bool = False) -> SyncReport:
         """As the daemon's loop calls it, with what the loop makes of the report."""
-        board = Board(self.state, {ROOT: 0}, "memory")
-        total = EmbeddedTotal(self.state / "embedded.json", "x")
-        urgent = None if nested else self._urgent
-        job = Job(
-            board,
-            total,
-            threading.Event(),
-            count=lambda: None,
-            metrics=Metrics(),
-            urgent=urgent,
-        )
+        job = self.job(None if nested else self._urgent)
         try:
             report = self.sync_service.sync(places, job, settled=settled)
         except StoreError:
@@ -196,6 +186,13 @@ class World:
             self.debouncer.postpone(place, self.now, 1)
         write_rejections(self.state, self.rejections)
         return report
+
+    def job(self, urgent: Callable[[], list[Place]] | None = None) -> Job:
+        """As the engine makes one."""
+        board = Board(self.state, {ROOT: 0}, "memory")
+        total = EmbeddedTotal(self.state / "embedded.json", "x")
+        stop, metrics = threading.Event(), Metrics()
+        return Job(board, total, stop, count=lambda: None, metrics=metrics, urgent=urgent)
 
     def _urgent(self) -> list[Place]:
         urgent, self.urgent = self.urgent, None

@@ -17,7 +17,16 @@ from core.errors import StoreAwayError, StoreError
 from core.records import Hit, Place
 from core.stores import Catalogue
 from core.stores.weaviate import WeaviateDatabase
-from core.stores.weaviate_client import Configure, DataType, Property, Tokenization, VectorDistances
+from core.stores.weaviate_client import (
+    Configure,
+    DataType,
+    Property,
+    Rows,
+    Tokenization,
+    VectorDistances,
+    exceptions,
+)
+from core.stores.weaviate_collection import WeaviateCollection
 from core.stores.weaviate_notes import Notes
 from core.stores.weaviate_rows import WeaviateStore
 from core.stores.weaviate_schema import IMAGES, creation
@@ -96,6 +105,22 @@ def test_a_long_lived_reader_follows_the_writer(open_: Open) -> None:
     assert store.count() == 0
     written.vectors("model", DIM).upsert([record("b", 12)])
     assert store.search(vector(12), 1) == [Hit(Place("pics", "b"), digest(12), 0)]
+
+
+def test_a_collection_that_is_just_being_made_is_waited_for(
+    open_: Open, servers: WeaviateServers, weaviate_name: str
+) -> None:
+    """For a moment the schema names it, and the server cannot read it."""
+    open_().vectors("model", DIM).upsert([record("a")])
+    name = next(name for name in collections(servers, weaviate_name) if "Images" in name)
+    answers = [f"explorer: list class: search: tried to browse non-existing index for {name}"] * 2
+
+    def act(rows: Rows) -> int:
+        if answers:
+            raise exceptions.WeaviateQueryError(answers.pop(), "GRPC search")
+        return len(rows.query.fetch_objects().objects)
+
+    assert WeaviateCollection(servers, name, IMAGES, {}).read(act, 0) == 1
 
 
 def test_two_names_share_nothing(open_: Open, url: str, weaviate_name: str) -> None:
