@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CALTECH := ../shared/data/caltech101
 
-.PHONY: install run test check lint types fix bench bench-backup bench-weaviate bench-weaviate-million faults \
+.PHONY: install run test slow check lint types fix bench bench-backup bench-weaviate bench-weaviate-million faults \
 	lock dataset keys help
 
 help:  ## this list
@@ -22,6 +22,9 @@ run: install  ## index ./dataset and keep it indexed; Ctrl-C stops
 
 test: install  ## ARGS='-k words' picks tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)  # most of a test is waiting
+
+slow: install  ## the tests that take many seconds each
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile $(ARGS)
 
 check: install lint types test  ## everything CI checks
 

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from core.pulse import Pulse
@@ -27,13 +27,17 @@ SILENT_SECONDS = 60
 
 
 class Board:
-    """What is known of the daemon; set from its main thread, written out by another."""
+    """What is known of the daemon; set from its main thread, written out by another.
+
+    Only `suspend` may be called from any thread."""
 
     def __init__(self, folder: Path, roots: Mapping[str, int], store: str) -> None:
         """`roots`: name -> rows."""
         self._folder = folder
         self._store = store
         self._changed = threading.Condition()
+        self._turning = threading.Lock()
+        """Of states and reasons."""
         self._urgent = False
         self._moved = False
         self._closed = False
@@ -71,12 +75,21 @@ class Board:
 
     def state(self, root: str, state: State, reason: str | None = None) -> None:
         """A root's state; a change is written at once."""
-        if self.states.get(root) != state or self.reasons.get(root) != reason:
-            self.states[root] = state
-            self.reasons.pop(root, None)
-            if reason:
-                self.reasons[root] = reason
-            self._wake(urgent=True)
+        with self._turning:
+            if self.states.get(root) != state or self.reasons.get(root) != reason:
+                self._turn(root, state, reason)
+
+    def suspend(self, root: str, reason: str) -> None:
+        """From any thread: the root is suspended; a reason that is known already stays."""
+        with self._turning:
+            if self.states[root] != "suspended":
+                self._turn(root, "suspended", reason)
+
+    def advance(self, root: str, before: Collection[State], state: State) -> None:
+        """The root's state, if it is one of those `before`: another thread may suspend it."""
+        with self._turning:
+            if self.states[root] in before:
+                self._turn(root, state, None)
 
     def problem(self, key: str, sentence: str | None) -> None:
         """Something is wrong (None: no longer); written and logged at once when it is news."""
@@ -138,6 +151,13 @@ class Board:
             self.states[root] = "stopped"
         self.pending, self.work = 0, Work()
         self._write()
+
+    def _turn(self, root: str, state: State, reason: str | None) -> None:
+        self.states[root] = state
+        self.reasons.pop(root, None)
+        if reason:
+            self.reasons[root] = reason
+        self._wake(urgent=True)
 
     def _wake(self, *, urgent: bool) -> None:
         with self._changed:

@@ -8,13 +8,14 @@ from daemon.canary import Canary
 from daemon.engine import Engine
 from daemon.hints import Hints
 from daemon.pace import SCAN_WITHOUT_EVENTS_SECONDS
+from daemon.sentry import Sentry
 from daemon.watcher import Watcher
 
 SILENT_SECONDS = 60
 
 
 class Caretaker:
-    """Owns the watcher. Used by the daemon's loop alone."""
+    """Owns the watcher and the sentry. Used by the daemon's loop alone."""
 
     def __init__(self, config: Config, engine: Engine, hints: Hints) -> None:
         self._roots: dict[str, Path] = config.roots
@@ -28,6 +29,7 @@ class Caretaker:
         self.watcher = Watcher(
             config.roots, hints, self._ignored, canary=folder, beat=self.pulse.beat
         )
+        self._sentry = Sentry(config.roots, engine.roots.glance, engine.board.suspend)
         self._looked_in = self._shared_in = -1
         self._shared: dict[str, str] = {}
         """Root -> why its changes may bring no events."""
@@ -35,12 +37,15 @@ class Caretaker:
     def start(self, arm_seconds: float) -> None:
         """Watch every root; returns when all of them are watched, or after so long."""
         self._sing()
+        self._sentry.ensure()
         self.watcher.start()
         self.watcher.wait_armed(arm_seconds)
 
     def stop(self) -> None:
         """Idempotent."""
+        self._sentry.ask_to_stop()
         self.watcher.stop()
+        self._sentry.stop()
 
     @property
     def without_events(self) -> bool:
@@ -56,6 +61,7 @@ class Caretaker:
         that was not: what changed meanwhile brought no events."""
         self._looked_in = self._engine.roots.generation
         self.watcher.ensure()
+        self._sentry.ensure()
         self._sing()
         for root in self._canary.silent(self.watcher.heard):
             self.watcher.replace(root)
@@ -96,8 +102,8 @@ class Caretaker:
             self._engine.board.problem(f"events of {root}", self._shared.get(root))
 
     def _root_health(self, root: str) -> None:
+        was = self._engine.board.states[root]  # before: the sentry may suspend it meanwhile
         problem = self._engine.root_problem(root)
-        was = self._engine.board.states[root]
         if problem:
             self._engine.board.state(root, "suspended", problem)
         elif was == "suspended":

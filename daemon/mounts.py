@@ -44,7 +44,11 @@ class MountTable:
 
     def changed(self) -> bool:
         """Whether any mount has changed since the last call; never waits."""
-        return bool(self._poll.poll(0))
+        return self.wait(0)
+
+    def wait(self, seconds: float) -> bool:
+        """Until any mount has changed since the last call, at most so long; whether it has."""
+        return bool(self._poll.poll(seconds * 1000))
 
     def read(self) -> list[Mount]:
         """Every mount, those on top of others after them."""

@@ -13,6 +13,9 @@ logger = logging.getLogger(__name__)
 MISSING_AGAIN_SECONDS = 0.5
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 60.0
+LONGEST_DISK_BACKOFF_SECONDS = 4.0
+"""After the loss of a disk: unplugged and plugged in ten times, it is no reason for a minute
+without events."""
 STEADY_SECONDS = 60.0
 """Armed for so long, a root has recovered and its next loss starts the back-off anew."""
 
@@ -26,6 +29,8 @@ class RootKeeper:
         arm: Callable[[], ArmedRoot],
         sink: SafeSink,
         beat: Callable[[], None] = lambda: None,
+        *,
+        steady_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`beat` is called at each turn."""
         self.armed = Event()
@@ -39,6 +44,7 @@ class RootKeeper:
         self._arm = arm
         self._sink = sink
         self._beat = beat
+        self._steady_clock = steady_clock
         self._current: ArmedRoot | None = None
         self._told: tuple[Trouble, str] | None = None
         self._backoff_seconds = 0.0
@@ -65,7 +71,7 @@ class RootKeeper:
         self._beat()
         try:
             if self._current is None:
-                wait_seconds = self._retry_at - time.monotonic()
+                wait_seconds = self._retry_at - self._steady_clock()
                 if wait_seconds > 0:
                     time.sleep(min(wait_seconds, timeout_seconds))
                     return
@@ -90,7 +96,7 @@ class RootKeeper:
             current.close()
 
     def _finish_arming(self) -> None:
-        self._armed_at = time.monotonic()
+        self._armed_at = self._steady_clock()
         self._told = None
         # Read after the last watch was set: whoever stops waiting later scans later, too.
         announce, self.announce = self.announce, True
@@ -100,7 +106,7 @@ class RootKeeper:
             self._sink.hint(self._root, b"", settled=False)
 
     def _lose(self, trouble: Trouble, detail: str) -> None:
-        now = time.monotonic()
+        now = self._steady_clock()
         if self.armed.is_set() and now - self._armed_at > STEADY_SECONDS:
             self._backoff_seconds = 0.0
         self.close()
@@ -108,7 +114,9 @@ class RootKeeper:
         if trouble is Trouble.ROOT_GONE:  # cheap to try, and it may be back at any moment
             self._retry_at = now + MISSING_AGAIN_SECONDS
         else:
-            self._retry_at = now + self._backoff_seconds
+            disk = trouble in (Trouble.UNMOUNT, Trouble.ROOT_CHANGED)
+            longest = LONGEST_DISK_BACKOFF_SECONDS if disk else LONGEST_BACKOFF_SECONDS
+            self._retry_at = now + min(self._backoff_seconds, longest)
             self._backoff_seconds = min(
                 LONGEST_BACKOFF_SECONDS, max(FIRST_BACKOFF_SECONDS, 2 * self._backoff_seconds)
             )

@@ -43,6 +43,8 @@ class Roots:
         self._refused: dict[Place, tuple[Identity, int, float]] = {}
         """The identity that was refused last, in which generation, and until when it is not
         sampled again."""
+        self._seen: dict[Place, tuple[Identity, int]] = {}
+        """Identity and device number with which each was recognised last."""
         self._away: dict[str, tuple[int, float, dict[Place, str]]] = {}
         self._generation = 0
         self._table: MountTable | None
@@ -72,9 +74,22 @@ class Roots:
         `stamps` is called only for a root that has changed its identity: it must agree with what
         is indexed of it.
         """
+        return self._verdict(
+            root, lambda: self._recognised(Place(root, ""), self.folders[root], stamps)
+        )
+
+    def glance(self, root: str) -> str | None:
+        """Of `problem` what can be told at once, without the index and from any thread: that the
+        folder is not the one recognised last. None for a root that has not been recognised yet."""
+        seen = self._seen.get(Place(root, ""))
+        problem = self._verdict(root, lambda: self._as_seen(root, seen)) if seen else None
+        # Recognised anew meanwhile: the news is what counts.
+        return problem if seen is self._seen.get(Place(root, "")) else None
+
+    def _verdict(self, root: str, recognised: Callable[[], bool]) -> str | None:
         folder = self.folders[root]
         try:
-            if self._recognised(Place(root, ""), folder, stamps):
+            if recognised():
                 with os.scandir(folder) as entries:
                     next(entries, None)
                 return None
@@ -92,6 +107,10 @@ class Roots:
             f"The folder of root '{root}', {folder}, is not the one that was indexed: another "
             f"disk, or none, is mounted there. If it is right so, run: lookalike adopt {root}"
         )
+
+    def _as_seen(self, root: str, seen: tuple[Identity, int]) -> bool:
+        identity, device = identity_of(self.folders[root], self._marker)
+        return (identity, device if not identity.file_system else seen[1]) == seen
 
     def away(self, root: str, stamps: Callable[[Place], Stamps]) -> dict[Place, str]:
         """Places below a healthy root whose disk is not mounted, or is another one; and why.
@@ -161,12 +180,12 @@ class Roots:
         return self.folders[place.root] / os.fsdecode(path_bytes(place.path))
 
     def _recognised(self, place: Place, folder: Path, stamps: Stamps) -> bool:
-        generation = self.generation
-        identity, device = identity_of(folder, None if place.path else self._marker)
+        generation, marker = self.generation, None if place.path else self._marker
+        identity, device = identity_of(folder, marker)
         known = self._known.get(str(place)) == list(identity)
         # Without an id, another disk of the same kind has the same identity: a sample must tell.
         if known and (identity.file_system or self._trusted.get(place) == (generation, device)):
-            self._refused.pop(place, None)
+            self._accept(place, identity, device)
             return True
         refused, then, until = self._refused.get(place, (None, 0, 0.0))
         now = self._steady_clock()
@@ -177,11 +196,21 @@ class Roots:
         if indexed and not agrees(self.folders[place.root], indexed, share):
             self._refused[place] = (identity, generation, now + SAMPLE_AGAIN_SECONDS)
             return False
-        self._refused.pop(place, None)
+        # The sample may be of a disk that was mounted after the first look.
+        if identity_of(folder, marker) != (identity, device):
+            return False
+        if not known and self.generation != generation:
+            return False
         self._trusted[place] = (generation, device)
         if not known:
             self._save({**self._known, str(place): list(identity)})
+        self._accept(place, identity, device)
         return True
+
+    def _accept(self, place: Place, identity: Identity, device: int) -> None:
+        self._refused.pop(place, None)
+        if self._seen.get(place) != (identity, device):
+            self._seen[place] = (identity, device)
 
     def _save(self, known: dict[str, Any]) -> None:
         self._known = known

@@ -179,9 +179,8 @@ class Daemon:
         """The truth: everything is compared."""
         engine = self._engine
         self._pace.scan_begins()
-        for root, state in engine.board.states.items():
-            if state != "suspended":
-                engine.board.state(root, "scanning")
+        for root in engine.board.states:
+            engine.board.advance(root, ("starting", "watching"), "scanning")
         started = time.monotonic()
         report = engine.sync(
             engine.everything,
@@ -269,9 +268,9 @@ class Daemon:
         """What was scanned is watched, unless its root is suspended."""
         if self._depth:
             return  # a scan goes on around us
-        for root, state in list(self._engine.board.states.items()):
-            if state in ("scanning", "starting") and not self._pace.scan_due:
-                self._engine.board.state(root, "watching")
+        if not self._pace.scan_due:
+            for root in self._engine.board.states:
+                self._engine.board.advance(root, ("scanning", "starting"), "watching")
 
     # ---- failures ---------------------------------------------------------------------------
 

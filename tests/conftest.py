@@ -92,9 +92,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(FaultTable(config.getoption("--faults-table")))
 
 
+ASKED_FOR_ONLY = {"faults": "takes minutes", "slow": "takes many seconds"}
+"""Markers of tests that run when named with -m, as `make faults` and `make slow` do; the first
+that a test has counts."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "faults" in config.getoption("-m"):
-        return
+    asked = config.getoption("-m")
     for item in items:
-        if item.get_closest_marker("faults"):
-            item.add_marker(pytest.mark.skip(reason="takes minutes; run with -m faults"))
+        marker = next(filter(item.get_closest_marker, ASKED_FOR_ONLY), None)
+        if marker and marker not in asked:
+            why = f"{ASKED_FOR_ONLY[marker]}; run with -m {marker}"
+            item.add_marker(pytest.mark.skip(reason=why))

@@ -166,6 +166,7 @@ def test_the_image_gets_what_the_project_needs_and_no_more() -> None:
     assert {"pyproject.toml", "requirements.lock", project["readme"], "LICENSE"} <= kept
 
 
+@pytest.mark.slow
 @pytest.mark.weaviate
 def test_a_server_with_this_environment_lets_in_whom_it_should(
     tmp_path: Path, secrets: dict[str, str]

@@ -61,6 +61,7 @@ def heard(tmp_path: Path) -> Iterator[Heard]:
     made.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "status"), [("daemon", "watching: 0 pictures indexed"), ("web", "serving http://")]
 )
@@ -74,6 +75,8 @@ def test_a_part_says_when_it_is_ready_alive_and_stopping(
     try:
         assert heard.until(lambda lines: "READY=1" in lines), heard.lines
         assert heard.until(lambda lines: any(f"STATUS={status}" in line for line in lines))
+        told = [line for line in heard.lines if line.startswith(("STATUS=", "READY="))]
+        assert not any(status in line for line in told[: told.index("READY=1")]), "not yet true"
         heard.forget()
         assert heard.until(lambda lines: lines.count("WATCHDOG=1") >= 2), heard.lines
         process.send_signal(signal.SIGSTOP)

@@ -97,7 +97,8 @@ class Desk:
 @contextlib.asynccontextmanager
 async def open_desk(config: Config) -> AsyncIterator[Desk]:
     """A desk with its index, for as long as the context lasts."""
-    async with AsyncIndex(config) as index:
+    # On the loop the imports of a store's client would keep it still, on a busy machine for long.
+    async with await asyncio.to_thread(AsyncIndex, config) as index:
         desk = Desk(config, index)
         warming = asyncio.create_task(desk.keep_warm())
         try:

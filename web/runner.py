@@ -43,7 +43,7 @@ def run(config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     address = _address(listeners[0], host)
-    with notifier.telling(lambda: f"serving {address}"):
+    with notifier.telling(lambda: f"serving {address}" if server.started else "starting"):
         asyncio.run(_serve(server, listeners, address, stages, notifier))
     return 0
 

@@ -70,6 +70,7 @@ class SnapshotKeeper:
         self._lock = threading.Lock()
         self._seen: _Version | None = None
         self._kept: tuple[_Version, Snapshot] | None = None
+        self._too_large: _Version | None = None
 
     def of(self, table: Table) -> Snapshot | None:
         """None for a large table, and for one that has changed since it was last asked for: while
@@ -82,11 +83,13 @@ class SnapshotKeeper:
             if self._kept and self._kept[0] == version:
                 return self._kept[1]
             quiet, self._seen = self._seen == version, version
-            if not quiet or table.count_rows() > MOST_ROWS:
-                self._kept = None
-                return None
-            self._kept = version, Snapshot(table)
-            return self._kept[1]
+            if quiet and self._too_large != version:
+                if table.count_rows() <= MOST_ROWS:
+                    self._kept = version, Snapshot(table)
+                    return self._kept[1]
+                self._too_large = version
+            self._kept = None
+            return None
 
 
 def _within(place: Place, under: Sequence[Place] | None) -> bool:

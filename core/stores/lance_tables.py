@@ -1,4 +1,4 @@
-"""The tables of one Lance database: opened late, read again if they moved. lancedb's home."""
+"""The tables of one Lance database: opened late, read again if they moved."""
 
 import os
 import shutil
@@ -15,12 +15,7 @@ import pyarrow as pa
 
 from core.errors import StoreError
 from core.stores.lance_errors import FAILURES, store_error
-
-# Lance writes warnings to stderr that nobody can act on ("partition 1 is empty, skipping").
-os.environ.setdefault("LANCEDB_LOG", "error")
-
-import lancedb
-from lancedb.index import IvfRq, IvfSq
+from core.stores.lance_library import IvfRq, IvfSq, lancedb
 
 _T = TypeVar("_T")
 
@@ -137,7 +132,8 @@ class LanceTables:
         self._connection = None
 
     def _table(self, name: str) -> Table | None:
-        if table := self._open.get(name):
+        table = self._open.get(name)
+        if table is not None:  # its truth would cost a count of its rows
             return table
         try:
             os.stat(self.folder / f"{name}.lance")  # noqa: PTH116  Path.is_dir hides EACCES

@@ -27,6 +27,7 @@ def test_a_photograph_of_12_megapixels_is_decoded_at_reduced_scale(tmp_path: Pat
     assert (picture.width, picture.height) == (WIDTH, HEIGHT)
 
 
+@pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(300)  # 12 megapixels, in full as well
 def test_the_reduced_scale_gives_the_vector_of_the_full_decode(tmp_path: Path) -> None:

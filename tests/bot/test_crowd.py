@@ -1,5 +1,7 @@
 """A hundred pictures at once."""
 
+import pytest
+
 from tests.bot.test_ways_in import Run, text_of
 from tests.fake_discord import payloads
 from tests.fake_discord.crowd import lateness_seconds, wave
@@ -10,6 +12,7 @@ from tests.pictures import jpeg
 from tests.project import Project
 
 
+@pytest.mark.slow
 def test_all_are_answered_in_time_and_in_flat_memory(
     library: Project, judge: Judge, run: Run
 ) -> None:

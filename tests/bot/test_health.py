@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.bot.test_ways_in import MENTION, Run, message
 from tests.fake_discord.judge import Judge
 from tests.fake_discord.process import bot_process
@@ -26,6 +28,7 @@ def holds(condition: Callable[[], bool]) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_working_bot_tells_what_it_answers(
     library: Project, judge: Judge, run: Run, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_a_stop_while_discord_is_away_is_quick(library: Project, run: Run) -> No
     run(talk())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [("token", "does not accept DISCORD_TOKEN"), ("intent", "Switch on Message Content Intent")],

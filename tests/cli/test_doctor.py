@@ -72,6 +72,7 @@ def test_nothing_is_found_where_all_is_well(case: Case) -> None:
     assert server.gateway.said == [], "no session was opened"
 
 
+@pytest.mark.slow
 def test_beside_a_running_daemon_nothing_is_disturbed(case: Case) -> None:
     case.project.start()
     case.project.wait_indexed(6)
@@ -114,6 +115,7 @@ def test_a_server_of_weaviate_is_healthy(case: Case) -> None:
     assert not any("may read" in finding["found"] for finding in findings)
 
 
+@pytest.mark.slow
 def test_our_own_page_may_hold_the_port(case: Case) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -195,6 +197,7 @@ def test_errors_are_taken_apart(sentence: str, found: str, do: str) -> None:
     assert from_error(AppError(sentence), "Else.") == Finding("problem", found, do)
 
 
+@pytest.mark.slow
 def test_a_share_is_a_note_that_says_what_it_means(case: Case) -> None:
     served = case.project.dataset.rename(case.project.folder / "served")
     case.project.dataset.mkdir()

@@ -106,6 +106,7 @@ def test_what_could_mislead_is_shown_as_what_it_is(text: str, shown: str) -> Non
     assert escape(text) == shown
 
 
+@pytest.mark.slow
 def test_all_parts_together_say_only_json(project: Project) -> None:
     write(project.dataset / "a.jpg", 1)
     (project.dataset / "bad\nname.png").write_bytes(b"no picture")

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -75,6 +76,15 @@ def test_a_file_read_right_after_it_was_written_is_racy(tmp_path: Path) -> None:
     file = tmp_path / "1.jpg"
     file.write_bytes(b"x")
     assert read_content(tmp_path, Place("r", "1.jpg"), stamp(file), 1).racy
+
+
+def test_a_file_from_the_future_is_not_read_again_and_again(tmp_path: Path) -> None:
+    """By the clock of a server that is ahead of ours, every file is younger than its reading."""
+    file = tmp_path / "1.jpg"
+    file.write_bytes(b"x")
+    now_ns = time.time_ns()
+    with mock.patch("time.time_ns", lambda: now_ns - 3600 * 10**9):
+        assert not read_content(tmp_path, Place("r", "1.jpg"), stamp(file), 1).racy
 
 
 def test_a_larger_file_than_allowed_is_rejected_unread(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class Asker(threading.Thread):
             self.asked += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["lance", pytest.param("weaviate", marks=pytest.mark.weaviate)])
 def test_no_search_notices_that_another_index_takes_over(
     project: Project, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, store: str

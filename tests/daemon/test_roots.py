@@ -164,3 +164,68 @@ def test_a_marker_must_be_there_if_one_is_asked_for(tmp_path: Path, know: Know) 
         (tmp_path / "root" / f"{n}.jpg").unlink()
     (tmp_path / "root/.marker").write_text("a third")
     assert "lookalike adopt r" in str(roots.problem("r", lambda: stamps))
+
+
+def test_a_sample_of_another_disk_is_no_sample_of_this_one(tmp_path: Path, know: Know) -> None:
+    """The disk is mounted after the look at the empty folder, and before the sample is taken."""
+    root, away = tmp_path / "root", tmp_path / "away"
+    stamps, roots = fill(root), know()
+    roots.problem("r", dict)
+    root.rename(away)
+    root.mkdir()
+
+    def mounted_meanwhile() -> dict[Place, IndexedStamp]:
+        root.rmdir()
+        away.rename(root)
+        return stamps
+
+    roots.problem("r", mounted_meanwhile)
+    root.rename(away)
+    root.mkdir()
+    assert "is not the one that was indexed" in str(roots.problem("r", lambda: stamps))
+
+
+def test_a_glance_sees_that_a_root_has_gone_and_that_it_is_back(tmp_path: Path, know: Know) -> None:
+    root, away = tmp_path / "root", tmp_path / "away"
+    fill(root)
+    roots = know()
+    assert roots.glance("r") is None  # not recognised yet
+    assert roots.problem("r", dict) is None
+    assert roots.glance("r") is None
+    root.rename(away)
+    assert "No such file or directory" in str(roots.glance("r"))
+    root.mkdir()
+    assert "is not the one that was indexed" in str(roots.glance("r"))
+    root.rmdir()
+    away.rename(root)
+    assert roots.glance("r") is None
+
+
+@pytest.mark.usefixtures("weak")
+def test_a_glance_at_a_file_system_without_an_id_looks_at_the_device(
+    tmp_path: Path, know: Know, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "root")
+    roots = know()
+    assert roots.problem("r", dict) is None
+    assert roots.glance("r") is None
+    real = Path.stat
+
+    def on_another_device(self: Path, **options: bool) -> os.stat_result:
+        status = list(real(self, **options))
+        status[2] += 1
+        return os.stat_result(status)
+
+    monkeypatch.setattr(Path, "stat", on_another_device)
+    assert "is not the one that was indexed" in str(roots.glance("r"))
+
+
+def test_a_glance_agrees_once_another_folder_is_adopted(tmp_path: Path, know: Know) -> None:
+    root = tmp_path / "root"
+    stamps, roots = fill(root), know()
+    roots.problem("r", dict)
+    root.rename(tmp_path / "away")
+    root.mkdir()
+    roots.adopt("r")
+    assert roots.problem("r", lambda: stamps) is None
+    assert roots.glance("r") is None

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -226,7 +227,7 @@ def test_a_folder_renamed_again_and_again_is_followed(
     (top / "a0/sub").mkdir(parents=True)
     for number in range(100):
         (top / f"a{number}").rename(top / f"a{number + 1}")
-    caught_up(top, sink)
+    eventually(lambda: sink.settled(b"a100"))  # hinted when all below it is watched
     (top / "a100/sub/x.jpg").touch()
     eventually(lambda: sink.settled(b"a100/sub/x.jpg"))
     assert watcher.watches == 3
@@ -517,6 +518,22 @@ def test_failing_again_and_again_waits_longer_and_longer(sink: Recorder) -> None
     assert second - first < 0.5
     assert third - second >= 1
     assert sink.troubles == [Trouble.WATCH_LIMIT]
+
+
+def test_a_disk_that_comes_and_goes_is_watched_again_within_seconds(sink: Recorder) -> None:
+    now, attempts = [100.0], []
+
+    def arm() -> ArmedRoot:
+        attempts.append(now[0])
+        raise Lost(Trouble.ROOT_CHANGED, "another")
+
+    keeper = RootKeeper("r", arm, SafeSink(sink), steady_clock=lambda: now[0])
+    for _ in range(60):
+        keeper.turn(0)
+        now[0] += 1
+    pauses = [after - before for before, after in pairwise(attempts)]
+    assert pauses[:4] == [1, 1, 2, 4]
+    assert max(pauses) == 4
 
 
 # ---- starting and stopping ------------------------------------------------------------------

@@ -29,6 +29,7 @@ def moved(project: Project, folder: Path, *, keep_times: bool) -> Project:
     return new
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["lance", pytest.param("weaviate", marks=pytest.mark.weaviate)])
 def test_a_new_machine_embeds_nothing(
     project: Project, tmp_path: Path, request: pytest.FixtureRequest, store: str
@@ -85,6 +86,7 @@ def test_a_backup_is_never_written_below_a_root_nor_over_a_picture(project: Proj
     assert "cannot be written" in project.cli("backup", "/nowhere/x", code=1).stderr
 
 
+@pytest.mark.slow
 def test_a_restore_that_is_killed_again_and_again_leaves_the_old_index(project: Project) -> None:
     fill(project)
     file = project.folder / "index.lookalike"

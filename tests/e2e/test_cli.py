@@ -244,6 +244,7 @@ def test_odd_names_survive_the_whole_way(project: Project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_as_a_process_it_is_the_same(project: Project) -> None:
     write(project.dataset / "1.jpg", 1)
     assert project.process("sync").returncode == 0
@@ -255,6 +256,7 @@ def test_as_a_process_it_is_the_same(project: Project) -> None:
     assert json.loads(verified.stdout) == project.json("verify")
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_a_real_model_takes_over_from_the_preview(project: Project) -> None:
     weights = Path(os.environ.get("LOOKALIKE_WEIGHTS", TOP.parent / "shared/weights"))

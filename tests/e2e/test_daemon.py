@@ -6,6 +6,8 @@ import shutil
 import signal
 import socket
 
+import pytest
+
 from tests.pictures import jpeg, write, write_slow
 from tests.project import Project
 
@@ -85,6 +87,7 @@ def test_commands_go_through_the_running_daemon(project: Project) -> None:
     project.wait(lambda: project.status()["state"] == "watching")
 
 
+@pytest.mark.slow
 def test_a_command_in_the_middle_of_a_scan_costs_the_scan_nothing(project: Project) -> None:
     write_slow(project.dataset, 300)
     project.launch()
@@ -110,6 +113,7 @@ def test_sigkill_leaves_an_index_that_the_next_start_completes(project: Project)
     assert project.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_stop_in_the_middle_of_the_first_scan_is_clean(project: Project) -> None:
     write_slow(project.dataset, 300)
     project.launch()
@@ -145,6 +149,7 @@ def test_a_root_that_vanishes_is_suspended_and_comes_back(project: Project) -> N
     project.wait(lambda: project.cli("verify", code=None).returncode == 0)
 
 
+@pytest.mark.slow
 def test_a_root_that_is_missing_at_start_is_waited_for(project: Project) -> None:
     project.dataset.rmdir()
     project.start()
@@ -175,6 +180,7 @@ def test_what_the_daemon_says_as_json_is_json(project: Project) -> None:
     assert {"time", "level", "logger", "message"} <= lines[0].keys()
 
 
+@pytest.mark.slow
 def test_the_fallback_is_announced_and_gives_way(project: Project) -> None:
     """No weights anywhere: the daemon answers with the preview and says so."""
     project.environ |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(project.folder / "hf")}

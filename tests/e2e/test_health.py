@@ -85,6 +85,7 @@ def test_other_machines_may_ask_only_with_a_key(project: Project) -> None:
     assert refused.stderr.startswith("daemon.metrics: 0.0.0.0 lets other machines in")
 
 
+@pytest.mark.slow
 def test_many_silent_callers_shut_nobody_out_for_long(project: Project, address: str) -> None:
     project.start()
     host, _, port = address.partition(":")
@@ -94,6 +95,7 @@ def test_many_silent_callers_shut_nobody_out_for_long(project: Project, address:
         caller.close()
 
 
+@pytest.mark.slow
 def test_a_missing_root_is_not_ready(project: Project, address: str) -> None:
     write(project.dataset / "a.jpg", 1)
     project.start()

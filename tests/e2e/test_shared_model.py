@@ -34,6 +34,7 @@ def libraries(pid: int) -> str:
     return Path(f"/proc/{pid}/maps").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(180)
 def test_a_daemon_whose_service_is_killed_over_its_work_ends_with_the_same_index(
@@ -59,6 +60,7 @@ def test_a_daemon_whose_service_is_killed_over_its_work_ends_with_the_same_index
     assert project.json("verify")["missing"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(240)
 def test_a_preview_gives_way_to_the_model_that_the_service_gets_weights_for(

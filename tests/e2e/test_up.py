@@ -92,6 +92,7 @@ def test_when_one_part_ends_all_end_with_its_exit_code(up: Up) -> None:
     assert is_gone(children["daemon"])
 
 
+@pytest.mark.slow
 def test_a_killed_up_leaves_nobody_behind(up: Up) -> None:
     up.address()
     children = up.children()
@@ -100,6 +101,7 @@ def test_a_killed_up_leaves_nobody_behind(up: Up) -> None:
     wait_gone(list(children.values()))
 
 
+@pytest.mark.slow
 def test_a_part_that_cannot_start_ends_it_all(project: Project) -> None:
     project.configure(web={"host": "0.0.0.0", "port": 0})
     result = project.process("up")

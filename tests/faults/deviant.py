@@ -1,7 +1,7 @@
 """`python -m tests.faults.deviant`: the command line with faults built in, named by DEVIANT.
 
-DEVIANT is JSON: `die` [label, "before" or "after", which call], `deaf` true, `away` FILE, `clock`
-FILE. The product knows nothing of it.
+DEVIANT is JSON: `die` [label, "before" or "after", which call], `deaf` true, and `away`, `clock`,
+`fell`, `slow`, `stuck`, each with a FILE. The product knows nothing of it.
 """
 
 import functools
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,14 @@ SERVER_POINTS = {
 """The same, where the index lies on a Weaviate server."""
 
 
-def launch(project: Project, **faults: Any) -> None:
-    """Start the project's daemon with these faults; does not wait."""
+def launch(
+    project: Project, enter: Callable[..., list[str]] = lambda *command: [*command], **faults: Any
+) -> None:
+    """Start the project's daemon with these faults; does not wait. `enter` makes the command one
+    that runs in a namespace."""
     command = project.command("daemon")
     command[command.index("cli")] = "tests.faults.deviant"
+    command = enter(*command)
     environ = project.environ | {"DEVIANT": json.dumps(faults)}
     with (project.folder / "daemon.log").open("a") as log:
         project.daemon = subprocess.Popen(command, cwd=TOP, env=environ, stderr=log)
@@ -130,6 +135,19 @@ def fell(flag: str) -> None:
         _wrap(where, functools.partial(falling, label))
 
 
+def slow(flag: str) -> None:
+    """For as long as the file `flag` exists, a write of rows does not return; it says so in it."""
+
+    def waiting(original: Callable[..., Any], *arguments: Any) -> Any:
+        while Path(flag).exists():
+            with suppress(FileNotFoundError), Path(flag).open("r+") as file:
+                file.write("waiting")
+            time.sleep(0.05)
+        return original(*arguments)
+
+    _wrap("core.stores.lance_rows:LanceStore.upsert", waiting)
+
+
 def stuck(flag: str) -> None:
     """For as long as the file `flag` exists, the reader of events hangs."""
 
@@ -173,6 +191,7 @@ def main() -> None:
         "deaf": lambda _: deaf(),
         "away": away,
         "fell": fell,
+        "slow": slow,
         "stuck": stuck,
     }
     for name, value in faults.items():

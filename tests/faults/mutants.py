@@ -11,21 +11,12 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
+from tests.faults.mutant import Mutant
+from tests.faults.mutants_of_runs import RUNS
 from tests.project import TOP
 
 COPIED = ("core", "daemon", "cli", "tests", "pyproject.toml", "config.yaml", "dataset")
-
-
-class Mutant(NamedTuple):
-    """`old` becomes `new` in `file`, and `test` must fail."""
-
-    rule: str
-    file: str
-    old: str
-    new: str
-    test: str
 
 
 MACHINE = "tests/faults/test_machine.py"
@@ -174,6 +165,22 @@ MUTANTS = [
         "daemon/canary.py", "silent.append(root)", "pass", "tests/daemon/test_canary.py",
     ),
     Mutant(
+        "a file from the future does not wait until its time has come",
+        "daemon/sync.py", "young = 0 <= now_ns - stamp.ctime_ns <",
+        "young = now_ns - stamp.ctime_ns <", "-k future tests/faults/test_engine.py",
+    ),
+    Mutant(
+        "a file from the future is not read again and again",
+        "core/reader.py", "<= stamp.ctime_ns <= started_ns + _COARSE_TICK_NS",
+        "<= stamp.ctime_ns", "tests/core/test_reader.py",
+    ),
+    Mutant(
+        "times are compared for equality, never for order",
+        "daemon/plan.py", "if known == numbers and path not in rejected:",
+        "if known and known[1:2] >= numbers[1:2] and path not in rejected:",
+        "-k older_file tests/faults/test_engine.py",
+    ),
+    Mutant(
         "what cannot be listed is unknown, not empty",
         "daemon/sync.py", "if place not in unknown]", "]", ENGINE,
     ),
@@ -219,6 +226,26 @@ MUTANTS = [
         "return None and self._roots.problem(", "tests/faults/test_disks.py",
     ),
     Mutant(
+        "a root that has gone is noticed while the loop is busy",
+        "daemon/sentry.py", "self._tell(root, problem)", "pass",
+        "-k busy tests/faults/test_disks.py",
+    ),
+    Mutant(
+        "one failing look is no lost disk",
+        "daemon/sentry.py", "if self._glance(root) and not", "if not",
+        "tests/daemon/test_sentry.py",
+    ),
+    Mutant(
+        "a sample counts for the disk it was taken of",
+        "daemon/roots.py", "if identity_of(folder, marker) != (identity, device):", "if False:",
+        "tests/daemon/test_roots.py",
+    ),
+    Mutant(
+        "a disk that comes and goes is watched again soon",
+        "daemon/root_keeper.py", "if disk else LONGEST_BACKOFF_SECONDS", "if False else 60",
+        "tests/daemon/test_watcher.py",
+    ),
+    Mutant(
         "many deletions are held, by a real daemon",
         "daemon/holds.py", "lately + len(doubtful) <= limit", "True",
         "tests/faults/test_mass_deletion.py",
@@ -244,6 +271,7 @@ MUTANTS = [
         "daemon/spelling.py", "in _other_spellings(name):", "in ():",
         "-k any_case tests/faults/test_share.py",
     ),
+    *RUNS,
 ]  # fmt: skip
 
 
@@ -262,15 +290,16 @@ def main(words: Iterable[str]) -> int:
         print("| rule | killed by | took |\n| --- | --- | --- |")
         for mutant in [each for each in MUTANTS if wanted in each.rule]:
             started = time.monotonic()
-            killed = _kills(copy, mutant)
-            alive += not killed
-            verdict = mutant.test if killed else "**nothing: it survives**"
+            killer = _killer(copy, mutant)
+            alive += not killer
+            verdict = killer or "**nothing: it survives**"
             print(f"| {mutant.rule} | {verdict} | {time.monotonic() - started:.1f} s |", flush=True)
     print(f"\n{len(MUTANTS)} mutants, {alive} alive" if not wanted else f"\n{alive} alive")
     return int(alive > 0)
 
 
-def _kills(copy: Path, mutant: Mutant) -> bool:
+def _killer(copy: Path, mutant: Mutant) -> str | None:
+    """The test that fails."""
     file = copy / mutant.file
     text = file.read_text()
     assert text.count(mutant.old) == 1, f"{mutant.file} has not one {mutant.old!r}"
@@ -284,7 +313,10 @@ def _kills(copy: Path, mutant: Mutant) -> bool:
     finally:
         file.write_text(text)
     assert test.returncode in (0, 1), test.stdout + test.stderr
-    return test.returncode == 1
+    if test.returncode == 0:
+        return None
+    failed = [line.split()[1] for line in test.stdout.splitlines() if line.startswith("FAILED ")]
+    return failed[0] if failed else f"a time limit: {mutant.test}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from tests.faults.oracle import compare, converge
 from tests.project import Project
 
 OPERATIONS = 10_000
-KILLS = 200
 SCAN_SECONDS = 6
 
 
@@ -89,8 +88,9 @@ def churn_from(churned: Project, figure: Figure, seed: int) -> None:
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
-def test_churn_with_200_sigkills(churned: Project, figure: Figure) -> None:
-    sigkills(churned, figure, KILLS, OPERATIONS)
+@pytest.mark.parametrize(("kills", "operations"), [(4, 400), (200, OPERATIONS)])
+def test_churn_with_sigkills(churned: Project, figure: Figure, kills: int, operations: int) -> None:
+    sigkills(churned, figure, kills, operations)
 
 
 def sigkills(churned: Project, figure: Figure, kills: int, operations: int) -> None:
@@ -109,7 +109,7 @@ def sigkills(churned: Project, figure: Figure, kills: int, operations: int) -> N
     catch_up = time.monotonic() - started
     found = compare(churned, bad=bad_files(churned.dataset))
     figure(
-        "F2", f"F1 with {kills} SIGKILLs of the daemon",
+        "F2", f"{operations:,} operations, {kills} SIGKILLs of the daemon",
         differences=found.count, duplicates=found.doubled, catch_up_seconds=catch_up,
     )  # fmt: skip
     assert found.count == 0
@@ -128,6 +128,7 @@ def test_without_any_event_the_scan_finds_everything(churned: Project, figure: F
     figure("F34", "F1 with events off, a scan every 6 s", differences=0, seconds=seconds)
 
 
+@pytest.mark.slow
 def test_a_lost_event_is_repaired_by_the_next_scan(churned: Project, figure: Figure) -> None:
     churned.settings["watch"]["rescan_minutes"] = 2 / 60
     deviant.launch(churned, deaf=True)

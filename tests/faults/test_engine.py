@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from unittest import mock
 
@@ -128,6 +129,7 @@ def test_what_is_urgent_is_not_overwritten_by_the_scan_around_it(world: World) -
     assert world.rows() == world.expected()
 
 
+@pytest.mark.slow
 def test_files_moved_while_they_are_under_way_are_embedded_once(world: World) -> None:
     for n in range(400):
         (world.tree / f"{n:03}.jpg").write_bytes(b"%d" % n)
@@ -150,6 +152,29 @@ def test_a_young_file_waits(world: World) -> None:
     report = world.sync([WHOLE], settled=False)
     assert report.again == [Place(ROOT, "1.jpg")]
     assert world.rows() == {}
+
+
+def test_a_file_from_the_future_does_not_wait_until_its_time_has_come(world: World) -> None:
+    """Of a file server whose clock is an hour ahead: no file may look young for an hour."""
+    (world.tree / "1.jpg").write_bytes(b"one")
+    world.wall_offset_seconds = -3600
+    report = world.sync([WHOLE], settled=False)
+    assert report.again == []
+    assert world.rows() == world.expected()
+
+
+def test_an_older_file_over_one_from_the_future_is_noticed(world: World) -> None:
+    file, year_ns = world.tree / "1.jpg", 365 * 86400 * 10**9
+    file.write_bytes(b"one")
+    os.utime(file, ns=(0, time.time_ns() + 10 * year_ns))
+    time.sleep(0.05)  # else it is read too early, and read again whatever its times are
+    world.sync([WHOLE], settled=False)
+    assert world.rows() == world.expected()
+    assert world.sync([WHOLE], settled=False).unchanged == 1
+    file.write_bytes(b"two")
+    os.utime(file, ns=(0, time.time_ns() - year_ns))
+    world.sync([WHOLE], settled=False)
+    assert world.rows() == world.expected()
 
 
 def test_what_cannot_be_listed_is_not_gone(world: World) -> None:

@@ -29,7 +29,7 @@ def quick(project: Project) -> Project:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("trees", [2000])
+@pytest.mark.parametrize("trees", [100, 2000])
 def test_folders_made_as_fast_as_possible(quick: Project, figure: Figure, trees: int) -> None:
     quick.start()
     data = jpeg(1, (24, 16))

@@ -38,6 +38,7 @@ def run(project: Project, script: str) -> str:
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "code"),
     [

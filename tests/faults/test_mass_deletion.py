@@ -10,6 +10,7 @@ from tests.pictures import jpeg, write
 from tests.project import Project
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("rows", [200, pytest.param(10_000, marks=pytest.mark.faults)])
 def test_most_files_deleted(project: Project, figure: Figure, rows: int) -> None:

@@ -23,6 +23,7 @@ def namespace(project: Project) -> Iterator[Namespace]:
             project.stop(signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_disk_below_a_root_that_is_not_mounted_keeps_its_rows(
     project: Project, namespace: Namespace, figure: Figure
 ) -> None:

@@ -118,6 +118,7 @@ def test_changes_that_no_event_tells_of_are_found_and_it_says_so(
     assert seconds <= 3 * SCAN_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("rows", ROWS)
 def test_a_server_that_fails(server: Server, figure: Figure, rows: int) -> None:
@@ -205,6 +206,7 @@ def test_one_request_in_a_hundred_fails(server: Server, figure: Figure, number: 
     assert deletions == 0
 
 
+@pytest.mark.slow
 def test_names_in_any_case_and_normalisation(server: Server, figure: Figure) -> None:
     project, folder = server.project, server.fill("server", 60)
     folder.joinpath("Ärger").mkdir()

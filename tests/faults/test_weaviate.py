@@ -74,6 +74,7 @@ def problems(project: Project) -> str:
     return " ".join(project.status().get("problems", []))
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_at_the_start_is_waited_for(
     watched: Project, mortal: WeaviateServer
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_server_that_freezes_and_thaws(watched: Project, mortal: WeaviateServe
     assert watched.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_second_daemon_is_refused_by_name(watched: Project) -> None:
     watched.start()
     assert watched.daemon

@@ -113,6 +113,7 @@ def hostile_requests(pictures: list[bytes], address: str) -> Iterator[httpx.Requ
             )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_left")
 def test_two_thousand_hostile_requests(address: str, caplog: pytest.LogCaptureFixture) -> None:
     requests = list(hostile_requests([*hard_pictures(), jpeg(1), b""], address))

@@ -135,6 +135,7 @@ def test_paste_photograph_and_path(open_page: Open) -> None:
     assert "similar=" in page.url
 
 
+@pytest.mark.slow
 def test_click_one_to_search_with_it_and_go_back(open_page: Open, address: str) -> None:
     page = open_page()
     choose(page, jpeg(7))
@@ -161,6 +162,7 @@ def test_copies_are_one_card_that_lists_its_places(open_page: Open) -> None:
     assert names(page).count("dataset/copies/again.jpg") == 0
 
 
+@pytest.mark.slow
 def test_more_and_the_folder_filter(open_page: Open) -> None:
     page = open_page()
     choose(page, jpeg(3))
@@ -299,6 +301,7 @@ def test_without_javascript_a_search_works(open_page: Open, tmp_path: Path) -> N
     expect(page.get_by_role("alert")).to_contain_text("not in the index")
 
 
+@pytest.mark.slow
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page: Open) -> None:
     page = open_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     expect(page.get_by_text("Take a photo")).to_be_visible()
@@ -317,6 +320,7 @@ def violations(page: Page, scheme: str) -> list[str]:
     return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_any_state(open_page: Open, scheme: str) -> None:
     page = open_page(color_scheme=scheme, reduced_motion="reduce")
@@ -340,6 +344,7 @@ def test_axe_finds_nothing_in_any_state(open_page: Open, scheme: str) -> None:
         assert violations(page, scheme) == [], path
 
 
+@pytest.mark.slow
 def test_the_page_is_light(address: str, browser: Browser) -> None:
     """100 KB for everything but pictures, before any compression."""
     context = browser.new_context()

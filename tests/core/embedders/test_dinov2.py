@@ -96,6 +96,7 @@ def test_the_digest_is_of_the_values_not_of_the_file(tiny_file: Path, tmp_path: 
     assert TimmEmbedder(TINY, tmp_path / "b.safetensors").name != name
 
 
+@pytest.mark.slow
 def test_the_official_names_of_a_model_with_registers_give_the_same_embedder(
     tmp_path: Path,
 ) -> None:
@@ -245,6 +246,7 @@ def test_deit_tiny_equals_a_reference_pipeline() -> None:
     assert embedder.embed(pixels[None])[0] @ reference(model, pixels) >= 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_the_container_does_not_change_a_name(tmp_path: Path) -> None:
     file = weights("dinov2_vits14")
@@ -267,6 +269,7 @@ def test_the_golden_vector() -> None:
     assert vector[:8] == pytest.approx(GOLDEN, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(300)  # 8 s on two idle cores
 def test_bf16_stays_close_to_fp32() -> None:

@@ -135,6 +135,7 @@ def test_unused_it_ends_its_process_and_comes_back_when_asked(tmp_path: Path) ->
         service.stop()
 
 
+@pytest.mark.slow
 def test_errors_cross_the_socket_as_what_they_are(tmp_path: Path) -> None:
     nothing = str(tmp_path / "nothing")
     Path(nothing).mkdir()

@@ -41,6 +41,7 @@ steps = st.lists(operations, min_size=1, max_size=6)
 scopes = st.lists(places | st.just(Place("pics", "")), max_size=3)
 
 
+@pytest.mark.slow
 @examples
 @given(steps=steps, under=scopes)
 def test_memory_and_lance_agree(steps: list[tuple[str, list]], under: list[Place]) -> None:
@@ -54,6 +55,7 @@ def test_memory_and_lance_agree(steps: list[tuple[str, list]], under: list[Place
         assert reader._snapshots._kept is not None
 
 
+@pytest.mark.slow
 @pytest.mark.weaviate
 def test_memory_and_weaviate_agree(weaviate_server: Weaviate, weaviate_name: str) -> None:
     url = weaviate_server.url(weaviate_name)

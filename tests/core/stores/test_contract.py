@@ -234,6 +234,7 @@ def test_no_place_means_no_rows(store: VectorStore) -> None:
     assert store.locate([digest(0)], []) == {}
 
 
+@pytest.mark.slow
 def test_hundreds_of_places_and_thousands_of_ids_work_in_one_call(store: VectorStore) -> None:
     rows = [record(f"folder {n}/x", n) for n in range(2500)]
     store.upsert(rows)

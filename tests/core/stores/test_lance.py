@@ -63,6 +63,15 @@ def test_importing_the_seam_does_not_import_lancedb() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
 
 
+def test_it_loads_no_client_of_a_service() -> None:
+    code = "import sys, core.stores.lance; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "lancedb" in loaded
+    assert [name for name in loaded if name.endswith("_api")] == []
+
+
 def test_a_reader_creates_nothing(folder: Path) -> None:
     database = reader(folder)
     store = database.vectors("model", DIM)
@@ -209,6 +218,7 @@ def test_a_writer_clears_what_a_killed_one_left(folder: Path) -> None:
     assert not list(folder.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_many_rows_are_searched_as_in_memory_with_and_without_an_index(folder: Path) -> None:
     rng = np.random.default_rng(1)
     centres = rng.standard_normal((40, DIM))
@@ -255,6 +265,7 @@ def test_a_dimension_that_is_no_multiple_of_8_gets_an_index_too(folder: Path) ->
     assert store.search(vector(7, 12), 1)[0].place.path == "7"
 
 
+@pytest.mark.slow
 def test_fragments_stay_few(folder: Path) -> None:
     store = writer(folder).vectors("model", 8)
     for n in range(140):
@@ -263,6 +274,7 @@ def test_fragments_stay_few(folder: Path) -> None:
     assert store.count() == 140
 
 
+@pytest.mark.slow
 def test_readers_never_fail_while_a_writer_works(folder: Path) -> None:
     readers = [process("read", folder) for _ in range(2)]
     for running in readers:
@@ -285,6 +297,7 @@ def test_readers_never_fail_while_a_writer_works(folder: Path) -> None:
         assert int(out) > 10
 
 
+@pytest.mark.slow
 def test_kills_lose_no_acknowledged_row(folder: Path) -> None:
     kills = int(os.environ.get("LOOKALIKE_KILLS", "3"))
     rng = np.random.default_rng(kills)

@@ -237,6 +237,7 @@ def test_an_operator_may_tune_what_changes_no_answer(open_: Open, servers: Weavi
     assert database.vectors("model", DIM).count() == 1
 
 
+@pytest.mark.slow
 def test_more_rows_than_the_server_gives_at_once(open_: Open) -> None:
     """Our own server gives 1,000."""
     store = open_().vectors("model", DIM)
@@ -273,6 +274,7 @@ def counted(store: WeaviateStore) -> dict[str, int]:
     return {root: roots.count(root) for root in set(roots)}
 
 
+@pytest.mark.slow
 def test_distances_do_not_depend_on_the_quantizer(open_: Open) -> None:
     generator = np.random.default_rng(1)
     drawn = generator.standard_normal((3000, 384)).astype(np.float32)
@@ -361,6 +363,7 @@ def test_the_place_of_a_process_that_was_killed_is_free_at_once(
     open_().claim()
 
 
+@pytest.mark.slow
 def test_a_writer_that_fell_silent_loses_its_place(servers: WeaviateServers, url: str) -> None:
     notes = Notes(servers, parse_weaviate_url(url).name)
     elsewhere = {"token": "x", "beat": 1, "host": "far", "pid": 1, "machine": "other"}

@@ -63,6 +63,7 @@ def test_an_address_of_ipv6(
         database.close()
 
 
+@pytest.mark.slow
 def test_tls_with_a_certificate_of_ones_own(
     address: Address, weaviate_server: Weaviate, weaviate_name: str, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def certificate(folder: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_the_tests_run_against_a_server_that_is_there(
     weaviate_server: Weaviate, weaviate_name: str
 ) -> None:
