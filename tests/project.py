@@ -98,7 +98,7 @@ class Project:
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.daemon is not None
         self.daemon.send_signal(number)
-        code = self.daemon.wait(15)
+        code = self.daemon.wait(30)
         self.daemon = None
         return code
 
@@ -121,6 +121,11 @@ class Project:
         file = self.folder / "var/state/daemon/embedded.json"
         document = read_json(file)  # damaged on purpose by some tests
         return document["embedded_total"] if document else 0
+
+    def embedded_total(self) -> int:
+        """As `status` tells it, once it has heard of the last batch."""
+        self.wait(lambda: self.status()["embedded_total"] == self.embedded())
+        return self.embedded()
 
     def wait(self, condition: Callable[[], object], seconds: float = 40) -> None:
         deadline = time.monotonic() + seconds

@@ -11,6 +11,7 @@ from tests.bot.conftest import Bots, Session
 from tests.bot.test_ways_in import MENTION, SOMEBODY, Run, message, picture, text_of
 from tests.fake_discord import payloads
 from tests.fake_discord.server import DROP_AFTER, DROP_BEFORE, FakeDiscord
+from tests.health import free_port
 
 SEND = "/channels/.*/messages"
 EDIT = "/webhooks/.*/messages/@original"
@@ -190,12 +191,16 @@ def test_a_session_that_fails_is_replaced(
 
 @pytest.mark.parametrize("missing", ["everything", "login", "gateway"])
 def test_discord_unreachable_at_the_start(
-    bots: Bots, run: Run, monkeypatch: pytest.MonkeyPatch, missing: str
+    bots: Bots,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    missing: str,
 ) -> None:
     monkeypatch.setattr("bot.session._FIRST_PAUSE_SECONDS", 0.05)
 
     async def talk() -> None:
-        fake = FakeDiscord(bots.judge)
+        fake = FakeDiscord(bots.judge, port=free_port())
         async with fake:
             if missing == "login":
                 fake.fail("GET", "/users/@me", DROP_BEFORE, 503, 502)
@@ -208,7 +213,9 @@ def test_discord_unreachable_at_the_start(
                 return
         async with contextlib.AsyncExitStack() as stack:
             bot = await stack.enter_async_context(bots.bot(fake=fake, wait=False))
-            await asyncio.sleep(0.3)
+            async with asyncio.timeout(20):
+                while "cannot be reached" not in caplog.text:
+                    await asyncio.sleep(0.01)
             again = await stack.enter_async_context(fake)
             await again.gateway.until_said("IDENTIFY")
             await is_well(bot)

@@ -70,6 +70,7 @@ def test_a_working_bot_tells_what_it_answers(
                 away.rename(index)
 
             fake.gateway.drop()
+            await fake.gateway.until_said("IDENTIFY", "RESUME")
             await until(lambda: ask(address, "/readyz").status == 200)
             assert (await asyncio.to_thread(ask, address, "/healthz")).status == 200
 

@@ -11,6 +11,7 @@ from tests.fake_discord import payloads
 from tests.fake_discord.judge import Judge
 from tests.fake_discord.process import bot_process, end
 from tests.fake_discord.server import FakeDiscord
+from tests.health import free_port
 from tests.project import Project
 
 
@@ -45,7 +46,7 @@ def test_a_signal_lets_it_finish_what_it_began(
 
 def test_a_stop_while_discord_is_away_is_quick(library: Project, run: Run) -> None:
     async def talk() -> None:
-        async with FakeDiscord() as fake:
+        async with FakeDiscord(port=free_port()) as fake:
             pass
         async with bot_process(library, fake) as running:
             assert running.stderr is not None

@@ -99,12 +99,14 @@ def test_direct_messages_are_for_the_owner_and_those_named(bots: Bots, run: Run)
             post = payloads.message(stranger, payloads.DIRECT, "", [picture(bot.fake)])
             for _ in range(3):
                 await bot.fake.post(post)
-            told = await bot.fake.until(
-                lambda: [m for m in bot.fake.messages.values() if "bot.users" in m["content"]]
-            )
+
+            def told() -> list[dict[str, Any]]:
+                return [m for m in bot.fake.messages.values() if "bot.users" in m["content"]]
+
+            await bot.fake.until(told)
             last = payloads.message(payloads.OWNER, payloads.DIRECT, "hello")
             assert "Post a picture" in text_of(await bot.fake.answer(await bot.fake.post(last)))
-            assert len(told) == 1, "one sentence, not one for each try"
+            assert len(told()) == 1, "one sentence, not one for each try"
 
     run(talk())
 

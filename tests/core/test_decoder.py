@@ -146,11 +146,11 @@ def test_a_rejected_picture_has_the_same_reason_and_costs_no_worker(make_pool):
     [
         (b"segfault", "made the decoder crash (signal SIGSEGV)"),
         (b"exit", "made the decoder crash (exit status 7)"),
-        (b"hang", "took longer than 0.5 s to decode"),
+        (b"hang", "took longer than 2 s to decode"),
     ],
 )
 def test_a_picture_that_breaks_the_decoder_is_rejected_and_no_other(make_pool, culprit, expected):
-    pool = make_pool(command=TREACHEROUS, timeout_seconds=0.5)
+    pool = make_pool(command=TREACHEROUS, timeout_seconds=2)
     pid = pid_of_worker(pool)
     assert reason(lambda: pool.decode(culprit, PREPARED)) == expected
     assert not is_alive(pid)
@@ -270,7 +270,8 @@ def test_a_worker_that_died_at_rest_is_blamed_on_no_picture(make_pool):
     pool = make_pool(command=TREACHEROUS)
     pid = pid_of_worker(pool)
     os.kill(pid, signal.SIGKILL)
-    time.sleep(0.05)
+    while "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        time.sleep(0.01)
     assert pool.decode(picture(), PREPARED).width == 90
     assert not is_alive(pid)
 
@@ -333,7 +334,7 @@ def test_closing_ends_every_worker_and_blames_no_picture(make_pool):
     pool.close()
     assert not is_alive(pid)
     for thread in threads:
-        thread.join(5)
+        thread.join(20)
         assert not thread.is_alive()
     assert [type(error) for error in errors] == [AppError] * 4
     with pytest.raises(AppError, match="shutting down"):
@@ -344,11 +345,11 @@ def test_closing_ends_every_worker_and_blames_no_picture(make_pool):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [(20000, 1), (1, 20000), (1, 1)])
 def test_extreme_shapes_cost_no_more_than_others(method, size):
-    started = time.perf_counter()
+    started = time.thread_time()
     pixels = Preprocessing(method, 224)(Image.new("RGB", size, (10, 200, 30)))
     assert pixels.shape == (224, 224, 3)
     assert (np.abs(pixels.astype(int) - (10, 200, 30)) <= 1).all()
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_a_decoder_that_rests_for_long_ends_and_another_comes_when_needed() -> None:

@@ -321,10 +321,10 @@ ZEROS = zlib.compress(bytes(100_000_000), 1)
     ids=["png", "png text", "png profile", "gif", "ppm", "bmp"],
 )
 def test_a_bomb_is_rejected_at_once(bomb):
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(ImageError):
         open_picture(bomb, Limits())
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @pytest.mark.parametrize(

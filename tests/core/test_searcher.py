@@ -1,7 +1,6 @@
 """A long-running reader follows the index: whatever takes its place, every answer is whole."""
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 
@@ -80,7 +79,13 @@ def test_no_search_notices_that_another_index_takes_over(
             for _ in range(RESTORES):
                 with BackupReader(file) as backup:
                     restore(database, backup, replace=True, progress=lambda *_: None)
-                time.sleep(0.2)
+                asked = [asker.asked for asker in askers]
+                project.wait(  # one that was under way, and one that began after the restore
+                    lambda asked=asked: all(  # type: ignore[misc]
+                        asker.asked >= before + 2
+                        for asker, before in zip(askers, asked, strict=True)
+                    )
+                )
         for asker in askers:
             asker.end.set()
             asker.join()

@@ -11,9 +11,9 @@ def test_a_hint_wakes_the_loop_when_it_is_due() -> None:
     threading.Timer(0.05, lambda: hints.hint("r", b"caf\xe9.jpg", settled=True)).start()
     started = time.monotonic()
     while not (due := hints.due()):
-        hints.wait(5)
+        hints.wait(40)
     assert due == [Place("r", r"caf\xe9.jpg")]
-    assert 0.05 < time.monotonic() - started < 2
+    assert 0.05 < time.monotonic() - started < 20
     assert hints.pending == 0
 
 
@@ -21,8 +21,8 @@ def test_wake_ends_the_wait() -> None:
     hints = Hints(1)
     threading.Timer(0.05, hints.wake).start()
     started = time.monotonic()
-    hints.wait(5)
-    assert time.monotonic() - started < 2
+    hints.wait(40)
+    assert time.monotonic() - started < 20
 
 
 def test_a_limit_is_remembered_until_everything_is_watched() -> None:

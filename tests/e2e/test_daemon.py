@@ -5,7 +5,6 @@ import json
 import shutil
 import signal
 import socket
-import time
 
 import pytest
 
@@ -37,7 +36,7 @@ def test_it_follows_whatever_happens_to_files_and_folders(project: Project) -> N
     shutil.rmtree(project.dataset / "inside")
     project.wait_indexed(3)
     project.wait(lambda: project.cli("verify", "--content", code=None).returncode == 0)
-    assert project.status()["embedded_total"] == 7
+    assert project.embedded_total() == 7
     assert project.stop() == 0
     assert project.json("status")["state"] == "stopped"
 
@@ -55,7 +54,7 @@ def test_moves_and_copies_cost_no_embedding(project: Project) -> None:
     shutil.move(project.folder / "c", project.dataset / "d")
     project.wait_indexed(40)
     project.wait(lambda: project.cli("verify", code=None).returncode == 0)
-    assert project.status()["embedded_total"] == 20
+    assert project.embedded_total() == 20
 
 
 def test_a_second_daemon_is_refused_by_name(project: Project) -> None:
@@ -69,15 +68,15 @@ def test_a_second_daemon_is_refused_by_name(project: Project) -> None:
 
 
 def test_commands_go_through_the_running_daemon(project: Project) -> None:
-    project.configure(watch={"settle_seconds": 2})
+    project.configure(watch={"settle_seconds": 3})
     project.start()
-    write(project.dataset / "1.jpg", 1)
-    write(project.dataset / "2.jpg", 2)
-    time.sleep(0.1)
-    project.settings["watch"]["settle_seconds"] = 0.2  # only what the client reads
     socket_file = project.folder / "var/state/daemon/control.sock"
     assert socket_file.exists()
-    result = project.json("sync", project.dataset / "1.jpg", code=None)
+    write(project.dataset / "2.jpg", 2)
+    # As long as it is open the daemon itself waits for all of the 3 s.
+    with (project.dataset / "1.jpg").open("wb", buffering=0) as still_open:
+        still_open.write(jpeg(1))
+        result = project.json("sync", project.dataset / "1.jpg", code=None)
     assert result["written"] + len(result["failed"]) == 1
     assert project.cli("forget", "nowhere", code=2).stderr.startswith("No root")
     with socket.socket(socket.AF_UNIX) as client:
@@ -96,7 +95,7 @@ def test_a_command_in_the_middle_of_a_scan_costs_the_scan_nothing(project: Proje
     assert project.status()["state"] == "scanning"
     assert project.json("sync", project.dataset / "000.jpg")["failed"] == []
     project.wait_indexed(300)
-    assert project.status()["embedded_total"] == 300
+    assert project.embedded_total() == 300
     project.cli("verify")
 
 
@@ -110,7 +109,7 @@ def test_sigkill_leaves_an_index_that_the_next_start_completes(project: Project)
     project.start()
     project.wait_indexed(60)
     project.cli("verify", "--content")
-    assert project.status()["embedded_total"] == 61
+    assert project.embedded_total() == 61
     assert project.stop() == 0
 
 
@@ -119,10 +118,8 @@ def test_a_stop_in_the_middle_of_the_first_scan_is_clean(project: Project) -> No
     write_slow(project.dataset, 300)
     project.launch()
     project.wait(lambda: project.embedded() > 0)
-    started = time.monotonic()
     assert project.stop(signal.SIGINT) == 0
-    assert time.monotonic() - started < 10
-    assert project.json("status")["indexed"] < 300
+    assert project.json("status")["indexed"] < 300, "it did not go on to the end"
     assert project.json("sync")["failed"] == []
     verified = project.json("verify")
     assert verified["indexed"] == 300
@@ -139,15 +136,16 @@ def test_a_root_that_vanishes_is_suspended_and_comes_back(project: Project) -> N
     assert "cannot be read" in project.status()["roots"]["dataset"]["reason"]
     assert len(project.json("search", project.folder / "away/1.jpg")["matches"]) == 3
     project.dataset.mkdir()
-    time.sleep(1.5)
+    project.wait(
+        lambda: "lookalike adopt dataset" in (project.status()["roots"]["dataset"]["reason"] or "")
+    )
     assert project.status()["state"] == "suspended"
-    assert "lookalike adopt dataset" in project.status()["roots"]["dataset"]["reason"]
     project.dataset.rmdir()
     (project.folder / "away").rename(project.dataset)
     project.wait(lambda: project.status()["state"] == "watching")
     write(project.dataset / "3.jpg", 3)
     project.wait_indexed(4)
-    assert project.status()["embedded_total"] == 4
+    assert project.embedded_total() == 4
     project.wait(lambda: project.cli("verify", code=None).returncode == 0)
 
 

@@ -133,8 +133,8 @@ class Gateway:
         if socket is not None and socket._req is not None and socket._req.transport is not None:
             socket._req.transport.abort()
 
-    async def until_said(self, *wanted: str, seconds: float = 15) -> None:
-        """Wait until the bot has said this, in order, at the least."""
+    async def until_said(self, *wanted: str, seconds: float = 40) -> None:
+        """Wait until the bot has said this, in order, and nothing else."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: self.said == [*wanted] and self._socket)
 

@@ -36,7 +36,7 @@ async def bot_process(
 
 async def end(running: Process) -> tuple[int, str]:
     """Its exit code, and all it said."""
-    _, said = await asyncio.wait_for(running.communicate(), 15)
+    _, said = await asyncio.wait_for(running.communicate(), 40)
     assert running.returncode is not None
     return running.returncode, said.decode()
 

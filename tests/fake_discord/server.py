@@ -1,6 +1,7 @@
 """Discord on a loopback port: REST, gateway and CDN, for the real discord.py client."""
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -155,16 +156,17 @@ class FakeDiscord:
 
     # What the bot did
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 20) -> Any:
-        """Wait for something that a request of the bot's brings about; what `condition` gave."""
+    async def until(self, condition: Callable[[], Any], seconds: float = 40) -> Any:
+        """Wait for something that the bot brings about; what `condition` gave."""
         found = condition()
         async with asyncio.timeout(seconds), self._changed:
             while not found:
-                await self._changed.wait()
+                with contextlib.suppress(TimeoutError):  # not every change is a request
+                    await asyncio.wait_for(self._changed.wait(), 0.05)
                 found = condition()
         return found
 
-    async def answer(self, to: str, seconds: float = 20) -> dict[str, Any]:
+    async def answer(self, to: str, seconds: float = 40) -> dict[str, Any]:
         """The bot's message that replies to this message, or answers this interaction."""
 
         def there() -> dict[str, Any] | None:

@@ -256,10 +256,7 @@ def test_before_there_is_an_index_it_says_so_and_follows(project: Project) -> No
         assert httpx.get(address + "/").status_code == 200
         write(project.dataset / "1.jpg", 1)
         project.cli("sync")
-        deadline = time.monotonic() + 10
-        while httpx.get(address + "/readyz").status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: httpx.get(address + "/readyz").status_code == 200)
         answer = httpx.post(address + "/api/search", files={"image": jpeg(1)})
         assert answer.json()["matches"][0]["path"] == "1.jpg"
 

@@ -25,6 +25,8 @@ if not find_chromium():
         "needs a browser: install chromium, or name one in CHROMIUM", allow_module_level=True
     )
 
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 RESULTS = "#answer[data-state=results]"
 ERROR = "#answer[data-state=error]"
 DROP = """async ([base64, name]) => {
@@ -66,7 +68,7 @@ def open_page(browser: Browser, ordinary: BrowserContext, address: str) -> Itera
         context = browser.new_context(**options) if options else ordinary
         page = context.new_page()
         opened.append(context if options else page)
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda m: complaints.append(m.text) if m.type != "log" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
@@ -193,6 +195,7 @@ def test_draw_a_part_with_the_pointer(open_page: Open) -> None:
     expect(part).to_be_visible()
     box = [float(n) for n in page.get_attribute("#crop", "data-box").split(",")]  # type: ignore[union-attr]
     assert box == pytest.approx([0.25, 0.25, 0.5, 0.25], abs=0.02)
+    page.wait_for_function("image => image.naturalWidth > 0", arg=part.element_handle())
     size = part.evaluate("image => image.naturalWidth / image.naturalHeight")
     assert size == pytest.approx(box[2] * 960 / (box[3] * 640), rel=0.05)
     page.click("#unmark")
@@ -226,6 +229,7 @@ def test_draw_a_part_with_the_keyboard(open_page: Open, client: httpx.Client) ->
 def test_a_part_of_an_indexed_picture_has_an_address(open_page: Open, address: str) -> None:
     page = open_page("/?path=dataset/dogs/04.jpg")
     page.click("#mark")
+    expect(page.locator(".box")).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_selector("#part")
     assert "box=0.25" in page.url
@@ -267,7 +271,7 @@ def test_the_status_line_is_live(open_page: Open, gallery: Project) -> None:
     expect(page.locator("#status")).to_contain_text("31 indexed")
     extra = write(gallery.dataset / "new/99.jpg", 99)
     gallery.cli("sync")
-    expect(page.locator("#status")).to_contain_text("32 indexed", timeout=10_000)
+    expect(page.locator("#status")).to_contain_text("32 indexed")
     extra.unlink()
     gallery.cli("sync")
 
@@ -330,6 +334,7 @@ def test_axe_finds_nothing_in_any_state(open_page: Open, scheme: str) -> None:
     page.locator("summary").first.click()
     assert violations(page, scheme) == [], "results"
     page.click("#mark")
+    expect(page.locator(".box")).to_be_focused()
     assert violations(page, scheme) == [], "drawing"
     page.keyboard.press("Enter")
     page.wait_for_selector("#part")

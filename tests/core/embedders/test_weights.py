@@ -1,6 +1,7 @@
 """Where weights are looked for, and what is said when there are none."""
 
 import http.server
+import importlib
 import socket
 import threading
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.embedders.weights import WeightsMissing, find_weights
+from core.embedders.weights import HUB_DECISION_SECONDS, WeightsMissing, find_weights
 from core.errors import ConfigError
 
 REPO = "timm/tiny_model"
@@ -144,7 +145,8 @@ def test_a_hub_that_never_answers_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         environ = nowhere(tmp_path) | {"HF_ENDPOINT": f"http://127.0.0.1:{port}"}
+        importlib.import_module("huggingface_hub")  # else measured, too
         begin = time.monotonic()
         with pytest.raises(WeightsMissing, match="does not give them"):
             find_weights("tiny_model", None, environ, hub_repo=REPO, hub_seconds=0.3)
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < HUB_DECISION_SECONDS

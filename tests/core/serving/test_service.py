@@ -27,8 +27,10 @@ from core.serving.wanted import Wanted
 from tests.model_service import LAYOUT, Service, wait
 from tests.project import TOP
 
-MANY = 600
+MANY = 900
 """Pictures that take seconds to embed."""
+BEGUN_SECONDS = 0.05
+"""Of the processor's: whoever has used so many more is at work."""
 
 
 @pytest.fixture
@@ -79,10 +81,10 @@ def test_a_process_that_dies_over_a_question_is_started_again_and_asked_again(
     service: Service,
 ) -> None:
     embedder, many = service.embedder(), pixels(MANY)
-    before = service.worker()
+    before, used = service.worker(), service.worker_seconds()
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(embedder.embed, many)
-        time.sleep(0.2)
+        wait(lambda: service.worker_seconds() > used + BEGUN_SECONDS)
         assert not future.done()
         service.kill_worker()
         found = future.result(60)
@@ -96,8 +98,8 @@ def test_a_question_that_ends_it_twice_is_answered_by_a_sentence(service: Servic
     with ThreadPoolExecutor(1) as pool:
         header = LAYOUT.header() | {"count": len(many)}
         future = pool.submit(client.ask, header, many.tobytes(), max_bytes=1 << 30)
-        for _ in range(2):
-            time.sleep(0.3)
+        for used in (service.worker_seconds(), 0):
+            wait(lambda used=used: service.worker_seconds() > used + BEGUN_SECONDS)  # type: ignore[misc]
             assert not future.done()
             before = service.worker()
             service.kill_worker()
