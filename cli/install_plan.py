@@ -1,6 +1,5 @@
 """What `lookalike install-service` writes, decided before anything is done."""
 
-import importlib.util
 import json
 import os
 from collections.abc import Mapping
@@ -74,7 +73,7 @@ def plan(
     site = Site(python=python, config_file=file, config=config, user=user)
     folder = unit_folder(environ, user=user)
     bot = bot or below(root, folder / "lookalike-bot.service").exists()
-    parts = [p for p in _PARTS if (p != "bot" or bot) and (p != "model" or _serves_models())]
+    parts = [part for part in _PARTS if part != "bot" or bot]
     files = {folder / f"lookalike-{part}.service": fill_in(part, site) for part in parts}
     files[folder / TARGET] = target(site)
     links = {_link(file, text): file for file, text in files.items()}
@@ -104,11 +103,6 @@ def below(root: Path, path: Path) -> Path:
 def _link(file: Path, text: str) -> Path:
     wanted_by = text.partition("WantedBy=")[2].strip()
     return file.parent / f"{wanted_by}.wants" / file.name
-
-
-def _serves_models() -> bool:
-    """Whether this installation can share one model (docs/serving.md)."""
-    return importlib.util.find_spec("core.serving") is not None
 
 
 def _moved(config: Config) -> Config:

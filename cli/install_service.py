@@ -136,8 +136,8 @@ def _commands(todo: Plan, wish: Wish, systemctl: list[str], *, changed: bool) ->
     commands = [*todo.commands, [*systemctl, "daemon-reload"]]
     commands.append([*systemctl, "enable", *todo.units])
     if wish.start:
-        # Restarts what runs, starts what does not.
-        commands.append([*systemctl, "restart" if changed else "start", TARGET])
+        # Restarts what runs, starts what does not; a first start may fetch weights for minutes.
+        commands.append([*systemctl, "--no-block", "restart" if changed else "start", TARGET])
     return commands
 
 

@@ -5,17 +5,12 @@ from pathlib import Path
 
 from cli.output import print_json, print_table, say
 from core.answers import answer_document
-from core.bootstrap import (
-    NothingIndexed,
-    is_preview,
-    open_database,
-    open_decoder,
-    open_search,
-)
+from core.bootstrap import NothingIndexed, is_preview
 from core.config import load_config
 from core.errors import AppError, ImageError
 from core.paths import parse_under
 from core.records import Place
+from core.searcher import Searcher
 
 
 def search(
@@ -31,20 +26,17 @@ def search(
     config = load_config(config_file)
     scope = parse_under(under) if under is not None else None
     data = _read(image, config.images.max_megabytes)
-    database = open_database(config, writable=False)
-    with closing(database), closing(open_decoder(config, workers=1)) as decoder:
+    with closing(Searcher(config)) as searcher:  # another index may take over meanwhile
         try:
-            index = open_search(config, database, decoder)
+            answer = searcher.search(data, k, scope, max_distance)
         except NothingIndexed as nothing:
             say(str(nothing))
             if as_json:
                 print_json({"model": None, "matches": [], "timings_ms": {}})
             return 0
-        try:
-            answer = index.search(data, k, scope, max_distance)
         except ImageError as error:
             raise AppError(f"{image} {error}.") from None
-    if is_preview(config, index.name):
+    if is_preview(config, answer.model):
         say(f"Preview: compared by colour and layout only, not by {config.model.name}.")
     if as_json:
         print_json(answer_document(answer))

@@ -83,9 +83,6 @@ def _line(line: str, part: str, site: Site) -> str:
         return f"ExecStart={python} -m cli --config {config_file} {part}"
     if line.startswith("ReadWritePaths="):
         return "ReadWritePaths=" + " ".join(map(_word, writable(part, site.config)))
-    if line.startswith("Environment=SOCKET="):
-        socket = site.config.state / "model" / "model.sock"
-        return f"Environment={_word(Path(f'SOCKET={socket}'))}"
     if site.user:
         line = line.replace("CacheDirectory=lookalike", "CacheDirectory=huggingface")
         line = line.replace("/etc/lookalike/", "%E/lookalike/")

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cli.output import print_json, print_table, say
-from core.bootstrap import open_database
+from core.bootstrap import NothingIndexed
 from core.candidates import Candidates
 from core.config import Config, load_config
 from core.paths import path_bytes, path_text
 from core.records import FileStamp, IndexedStamp, Place
+from core.searcher import Searcher
 from core.state import read_rejections
 from daemon.holds import read_held
 
@@ -69,12 +70,11 @@ def compare(config: Config, *, content: bool) -> dict[str, Any]:
 
 
 def _indexed(config: Config) -> Mapping[Place, IndexedStamp]:
-    with closing(open_database(config, writable=False)) as database:
-        catalogue = database.catalogue()
-        if catalogue is None:
+    with closing(Searcher(config)) as searcher:  # another index may take over meanwhile
+        try:
+            return searcher.stamps([Place(root, "") for root in config.roots])
+        except NothingIndexed:
             return {}
-        scope = [Place(root, "") for root in config.roots]
-        return dict(database.vectors(catalogue.serving).stamps(scope))
 
 
 def _disk(config: Config) -> Iterator[tuple[Place, FileStamp | str]]:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from core.box import Box
 from core.config import Config
 from core.errors import NotIndexed, StoreError
 from core.index import Answer, ImageIndex
-from core.records import ImageId, ImageRecord, Place
+from core.records import ImageId, ImageRecord, IndexedStamp, Place
 from core.stores import Catalogue
 
 _T = TypeVar("_T")
@@ -119,6 +119,10 @@ class Searcher:
     def count(self) -> int:
         """Number of pictures that can be found."""
         return self._ask(lambda index: index.count(), lambda count: not count)
+
+    def stamps(self, scope: Sequence[Place]) -> dict[Place, IndexedStamp]:
+        """See VectorStore; at one moment."""
+        return self._ask(lambda index: dict(index.store.stamps(scope)), lambda found: not found)
 
     def _ask(
         self, act: Callable[[ImageIndex], _T], doubtful: Callable[[_T], bool] = lambda _: False

@@ -63,7 +63,12 @@ def heard(tmp_path: Path) -> Iterator[Heard]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("part", "status"), [("daemon", "watching: 0 pictures indexed"), ("web", "serving http://")]
+    ("part", "status"),
+    [
+        ("daemon", "watching: 0 pictures indexed"),
+        ("web", "serving http://"),
+        ("model", "nobody has asked"),
+    ],
 )
 def test_a_part_says_when_it_is_ready_alive_and_stopping(
     project: Project, heard: Heard, part: str, status: str

@@ -21,6 +21,7 @@ from types import FrameType
 from core import frames
 from core.logs import set_up_logging
 from core.programs import command_of
+from core.service_manager import Manager
 from core.serving import ServiceSettings
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def main() -> None:
     settings = ServiceSettings(**json.loads(sys.argv[1]))
     set_up_logging(settings)
     listener = socket.socket(fileno=settings.listener)
-    door = Door(listener, [*WORKER, sys.argv[1]])
+    door = Door(listener, [*WORKER, sys.argv[1]], Manager())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, door.stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
@@ -57,11 +58,14 @@ class Door:
         self,
         listener: socket.socket,
         command: Sequence[str],
+        manager: Manager,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`command` starts a worker, which finds the listener among its file descriptors."""
         self._listener = listener
         self._command = command
+        self._manager = manager
+        self._told = ""
         self._clock = clock
         self._worker: subprocess.Popen[bytes] | None = None
         self._stopping = False
@@ -82,19 +86,22 @@ class Door:
 
     def run(self) -> None:
         """Until stop()."""
+        self._manager.tell("READY=1")
         try:
             while not self._stopping:
                 self._look()
         finally:
+            self._manager.tell("STOPPING=1", "STATUS=stopping")
+            self._manager.close()
             self._end()
 
     def _look(self) -> None:
         if self._worker and self._worker.poll() is not None:
             self._note_end(self._worker.returncode)
-        pause = self._pause_seconds()
+        self._tell()
         # A worker accepts for itself; what is left in the queue when it ends is for the next one.
         waited_for = [self._wake] if self._worker else [self._wake, self._listener]
-        ready, _, _ = select.select(waited_for, [], [], pause or None)
+        ready, _, _ = select.select(waited_for, [], [], self._patience_seconds())
         if self._wake in ready:
             with contextlib.suppress(BlockingIOError):
                 self._wake.recv(4096)
@@ -103,6 +110,21 @@ class Door:
                 self._refuse()
             else:
                 self._start()
+
+    def _tell(self) -> None:
+        """The service manager: this loop turns, and who has the model."""
+        status = f"process {self._worker.pid} has the model" if self._worker else "nobody has asked"
+        if self._pause_seconds():
+            status = self._why_not()
+        news = [f"STATUS={status}"] if status != self._told else []
+        self._manager.tell("WATCHDOG=1", *news)
+        self._told = status
+
+    def _patience_seconds(self) -> float | None:
+        """Until the next look, if nothing happens."""
+        watchdog = self._manager.watchdog_seconds
+        waits = [self._pause_seconds(), watchdog / 3 if watchdog else 0.0]
+        return min((wait for wait in waits if wait), default=None)
 
     def _start(self) -> None:
         try:
@@ -136,11 +158,14 @@ class Door:
         pause = min(_LONGEST_PAUSE_SECONDS, 2.0 ** (self._crashes - 2))
         return max(0.0, self._crashed + pause - self._clock())
 
-    def _refuse(self) -> None:
-        sentence = (
+    def _why_not(self) -> str:
+        return (
             f"The model's process has ended {self._crashes} times in a row ({self._how}); it is "
             f"started again in {self._pause_seconds():.0f} s. Is there memory left?"
         )
+
+    def _refuse(self) -> None:
+        sentence = self._why_not()
         for _ in range(_ACCEPT_AT_ONCE):
             with contextlib.suppress(OSError):
                 try:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.notify import Manager, Notifier
+from core.notify import Notifier
 from core.pulse import Pulse
+from core.service_manager import Manager
 from core.stages import Stages
 from core.state import Progress, RootStatus, Status
 from core.summary import summary

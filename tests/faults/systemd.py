@@ -46,6 +46,7 @@ exec unshare --pid --fork --kill-child --mount-proc --mount --cgroup --ipc --uts
     for own in {hidden}; do mount -t tmpfs -o mode=755 tmpfs /$own; done
     chmod 1777 /tmp /dev/shm
     mkdir /var/lib /var/cache /var/log && mkdir -m 1777 /var/tmp && ln -s /run /var/run
+    mkdir -p /run/systemd/unit-root
     {shown}
     mount --make-rshared /
     exec env -i container=lookalike PATH=/usr/sbin:/usr/bin:/sbin:/bin \\

@@ -88,7 +88,7 @@ def test_a_unit_writes_where_its_part_does_and_nowhere_else(part: str) -> None:
     assert {"ProtectSystem=strict", "ProtectHome=read-only"} <= set(lines)
     assert not any(line.startswith("MemoryDenyWriteExecute") for line in lines)
     assert {"TimeoutStopSec=15", "KillMode=mixed", "RestartPreventExitStatus=78"} <= set(lines)
-    assert ("Type=notify" in lines) == (part != "model")
+    assert {"Type=notify", "NotifyAccess=main", "WatchdogSec=120"} <= set(lines)
 
 
 @needs_systemd

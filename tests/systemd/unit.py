@@ -25,8 +25,8 @@ OUTSIDE = {
 }
 """What restricts a service and cannot be applied here, and why."""
 LIFE = {
-    "CacheDirectoryMode", "EnvironmentFile", "ExecStart", "ExecStartPost", "ExecStartPre",
-    "KillMode", "LoadCredential", "NotifyAccess", "Restart", "RestartPreventExitStatus",
+    "CacheDirectoryMode", "EnvironmentFile", "ExecStart", "KillMode",
+    "LoadCredential", "NotifyAccess", "Restart", "RestartPreventExitStatus",
     "RestartSec", "TimeoutStartSec", "TimeoutStopSec", "Type", "WatchdogSec",
 }  # fmt: skip
 """How a service lives; restricts nothing."""
