@@ -59,7 +59,8 @@ RUNS = [
     ),
     Mutant(
         "F22: a bad file is rejected, and said so",
-        "daemon/outcome.py", "            case ImageError():\n", "            case SystemError():\n",
+        "daemon/outcome.py",
+        "            case ImageError():\n", "            case SystemError():\n",
         "tests/faults/test_load.py::test_bad_files_among_good_ones[40-14]",
     ),
     Mutant(
