@@ -16,7 +16,7 @@ from core.stores.weaviate_client import (
     Rows,
     WeaviateClient,
 )
-from core.stores.weaviate_errors import NoCollectionError
+from core.stores.weaviate_errors import BusyError, NoCollectionError
 from core.stores.weaviate_schema import Layout, about, creation, differences
 from core.stores.weaviate_servers import WeaviateServers
 
@@ -55,15 +55,15 @@ class WeaviateCollection:
         if not self.exists():
             return missing
         call = self._servers.page if long else self._servers.read
-        until: float | None = None
+        began, again = time.monotonic(), False
         while True:
             try:
                 return call(lambda client: act(self._rows(client)))
-            except NoCollectionError:
-                self._open = False
-                until = until or time.monotonic() + _MADE_SECONDS
-                if time.monotonic() >= until:
+            except (NoCollectionError, BusyError) as error:
+                late = time.monotonic() - began >= _MADE_SECONDS
+                if late and (again or isinstance(error, BusyError)):
                     raise
+            self._open, again = False, True
             time.sleep(_LOOK_AGAIN_SECONDS)
             if not self.exists():
                 return missing

@@ -80,7 +80,8 @@ _WORDS = [
         (StoreError, "holds vectors of another length. Please choose another NAME in 'store'"),
     ),
     (
-        r"leader not found|no leader|enough replicas|consistency level|not ready|shutting down",
+        r"leader not found|no leader|enough replicas|no (read|write) replica|consistency level|"
+        r"not ready|shutting down",
         _BUSY,
     ),
     (

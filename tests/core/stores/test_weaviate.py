@@ -107,13 +107,20 @@ def test_a_long_lived_reader_follows_the_writer(open_: Open) -> None:
     assert store.search(vector(12), 1) == [Hit(Place("pics", "b"), digest(12), 0)]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "explorer: list class: search: tried to browse non-existing index for {}",
+        'object search at index {}: collection "{}": no read replica found for shards ["GzWsL"]',
+    ],
+)
 def test_a_collection_that_is_just_being_made_is_waited_for(
-    open_: Open, servers: WeaviateServers, weaviate_name: str
+    open_: Open, servers: WeaviateServers, weaviate_name: str, answer: str
 ) -> None:
     """For a moment the schema names it, and the server cannot read it."""
     open_().vectors("model", DIM).upsert([record("a")])
     name = next(name for name in collections(servers, weaviate_name) if "Images" in name)
-    answers = [f"explorer: list class: search: tried to browse non-existing index for {name}"] * 2
+    answers = [answer.format(name, name)] * 2
 
     def act(rows: Rows) -> int:
         if answers:
