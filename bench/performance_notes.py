@@ -17,7 +17,8 @@ NOTES = {
         "**Ingest against the article's way** is bounded by arithmetic where a processor has no "
         "bfloat16 of its own: on two Zen 3 cores every backend computes in fp32, and the best of "
         "them, alone, is 1.5 to 1.8 times the article's way, which uses both cores as well. On two "
-        "AMX cores, in bf16, ingest was 4.0 times. 8-bit weights were not tried."
+        "AMX cores, in bf16, ingest was 4.0 times. Tried: torch's dynamic 8-bit linear layers, 1.4 "
+        "times as fast as fp32 in the same run, but with a mean cosine of 0.934 (bar 0.9995)."
     ),
     "ingest_vs_best": (
         "**Ingest against the best backend**: the best is mostly ONNX Runtime, which is "
