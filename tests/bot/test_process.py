@@ -67,6 +67,7 @@ def test_a_stop_while_discord_is_away_is_quick(library: Project, run: Run) -> No
     run(talk())
 
 
+@pytest.mark.timeout(180)
 def test_it_prepares_for_the_index_that_is_being_built(run: Run, tmp_path: Path) -> None:
     """Seen by the one that it cannot have: else the first search after the change would wait."""
     project = Project(tmp_path / "p")
@@ -81,7 +82,7 @@ def test_it_prepares_for_the_index_that_is_being_built(run: Run, tmp_path: Path)
     async def talk() -> None:
         async with FakeDiscord() as fake, bot_process(project, fake) as running:
             assert running.stderr is not None
-            async with asyncio.timeout(50):
+            async with asyncio.timeout(150):
                 async for line in running.stderr:
                     if b"The index was made by colour-layout/9" in line:
                         break
