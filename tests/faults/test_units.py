@@ -465,6 +465,15 @@ def test_a_person_installs_a_service_of_their_own(machine: Machine) -> None:
     parts = [f"lookalike-{part}" for part in ("model", "daemon", "web")]
     systemd.wait(lambda: all(map(is_active, parts)), SLOW_SECONDS)
     systemd.wait(lambda: "15 pictures indexed" in as_anna(*lookalike, "status"), SLOW_SECONDS)
+    shown = as_anna("systemctl", "--user", "show", "--value", "--property=MainPID", parts[1])
+    process = systemd.path("/proc") / shown.strip()
+    status = (process / "status").read_text()
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+    mounts = [line.split() for line in (process / "mounts").read_text().splitlines()]
+    options = {place: how.split(",") for _, place, _, how, *_ in mounts}
+    assert "ro" in options["/home"], "the pictures can only be read"
+    assert "rw" in options["/home/anna/var/index"]
     as_anna(*lookalike, "install-service", "--user", "--uninstall", answer="y\n")
     assert as_anna("systemctl", "--user", "is-active", *parts, check=False) == "inactive\n" * 3
     left = systemd.run("find", "/home/anna/.config", "-not", "-type", "d").stdout
