@@ -75,7 +75,7 @@ async def serve(
     index = AsyncIndex(config)
     finder = Finder(config, index, endpoints)
     desk = Desk(config, finder, Cooldowns(time.monotonic))
-    warming = asyncio.create_task(_warm(index))
+    warming = asyncio.create_task(index.keep_warm())
     pulse = bot_pulse()
     stages.add("event loop", pulse)
     for name, lane in index.pulses.items():
@@ -93,18 +93,8 @@ async def serve(
     warming.cancel()
     beating.cancel()
     await finder.close()
-    closing = asyncio.ensure_future(index.close())
-    done, _ = await asyncio.wait({closing}, timeout=_CLOSE_SECONDS)
-    closing.cancel()
-    return code, bool(done)
+    return code, await index.close_within(_CLOSE_SECONDS)
 
 
 def _standing(finder: Finder) -> str:
     return "answering" if finder.metrics.session_up else "waiting for Discord"
-
-
-async def _warm(index: AsyncIndex) -> None:
-    try:
-        await index.warm()
-    except AppError as error:
-        logger.warning("%s", error)

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self, TypeVar
 
+from core.bootstrap import NothingIndexed
 from core.box import Box
 from core.config import Config
 from core.errors import AppError, BusyError
@@ -16,6 +18,10 @@ from core.searcher import Searcher
 
 _T = TypeVar("_T")
 
+logger = logging.getLogger(__name__)
+
+_WARM_SECONDS = 5
+_LAST_SECONDS = 1
 _LONGEST_SECONDS = 3600
 """A model may be fetched on the thread of a lane; what takes longer has hung."""
 
@@ -78,6 +84,7 @@ class AsyncIndex:
         self._searcher = Searcher(config)
         self._embedding = _Lane("search", most_waiting, seconds)
         self._reading = _Lane("read", 16 * most_waiting, seconds)
+        self._preparing = _Lane("prepare", 0, _LONGEST_SECONDS)
 
     @property
     def pulses(self) -> dict[str, Pulse]:
@@ -95,7 +102,24 @@ class AsyncIndex:
 
     async def prepare(self) -> None:
         """See Searcher; beside the searches, which go on meanwhile."""
-        await asyncio.to_thread(self._searcher.prepare)
+        await self._preparing.run(self._searcher.prepare)
+
+    async def keep_warm(self) -> None:
+        """For ever: load the model of whichever index serves before somebody has to wait for it."""
+        said = ""
+        while True:
+            try:
+                await self.warm()
+                await self.prepare()
+            except (BusyError, NothingIndexed):
+                pass  # it is warm, or there is nothing to warm
+            except AppError as error:
+                if str(error) != said:
+                    logger.warning("%s", error)
+                said = str(error)
+            else:
+                said = ""
+            await asyncio.sleep(_WARM_SECONDS)
 
     async def search(
         self,
@@ -136,10 +160,20 @@ class AsyncIndex:
 
     async def close(self) -> None:
         """End; what is being searched is waited for."""
-        await asyncio.gather(
-            *(asyncio.wrap_future(lane.close()) for lane in (self._embedding, self._reading))
-        )
+        lanes = (self._embedding, self._reading, self._preparing)
+        await asyncio.gather(*(asyncio.wrap_future(lane.close()) for lane in lanes))
         await asyncio.to_thread(self._searcher.close)
+
+    async def close_within(self, seconds: float) -> bool:
+        """The same; pictures that are being decoded then are given up. False if a thread goes on
+        all the same, with loading a model, say: nothing but os._exit interrupts that."""
+        closing = asyncio.ensure_future(self.close())
+        done, _ = await asyncio.wait({closing}, timeout=seconds)
+        if not done:
+            await asyncio.to_thread(self._searcher.interrupt)
+            done, _ = await asyncio.wait({closing}, timeout=_LAST_SECONDS)
+        closing.cancel()
+        return bool(done)
 
     async def __aenter__(self) -> Self:
         return self

@@ -150,6 +150,10 @@ class Searcher:
         except StoreError:
             return False
 
+    def interrupt(self) -> None:
+        """Kill the decoders: whoever waits for one hears that this ends. Before close()."""
+        self._decoder.close()
+
     def close(self) -> None:
         """End decoders and connections; idempotent."""
         self._decoder.close()

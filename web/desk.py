@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from starlette.requests import Request
 
 from core.aio import AsyncIndex
-from core.bootstrap import NothingIndexed
 from core.config import Config
-from core.errors import AppError, BusyError, UsageError
+from core.errors import UsageError
 from core.index import Answer
 from core.originals import read_original
 from core.records import ImageId
@@ -21,9 +19,7 @@ from web.terms import Terms, parse_terms
 from web.thumbnails import Thumbnails
 from web.uploads import Uploads
 
-logger = logging.getLogger(__name__)
-
-_WARM_SECONDS = 5
+_CLOSE_SECONDS = 3
 
 
 class Desk:
@@ -35,6 +31,8 @@ class Desk:
         self.thumbnails = Thumbnails(index)
         self.standing = Standing(config)
         self.metrics = Metrics()
+        self.is_closed = False
+        """Whether every thread has come to its end."""
         self.uploads = Uploads(int(config.images.max_megabytes * 1e6))
         self._limit = RateLimit(
             config.web.searches_per_minute,
@@ -76,34 +74,18 @@ class Desk:
         self._limit.check(client)
         self._limit.count(client)
 
-    async def keep_warm(self) -> None:
-        """For ever: load the model of whichever index serves before somebody has to wait for it."""
-        said = ""
-        while True:
-            try:
-                await self.index.warm()
-                await self.index.prepare()
-            except (BusyError, NothingIndexed):
-                pass  # it is warm, or there is nothing to warm
-            except AppError as error:
-                if str(error) != said:
-                    logger.warning("%s", error)
-                said = str(error)
-            else:
-                said = ""
-            await asyncio.sleep(_WARM_SECONDS)
-
 
 @contextlib.asynccontextmanager
 async def open_desk(config: Config) -> AsyncIterator[Desk]:
     """A desk with its index, for as long as the context lasts."""
     # On the loop the imports of a store's client would keep it still, on a busy machine for long.
-    async with await asyncio.to_thread(AsyncIndex, config) as index:
-        desk = Desk(config, index)
-        warming = asyncio.create_task(desk.keep_warm())
-        try:
-            yield desk
-        finally:
-            warming.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await warming
+    index = await asyncio.to_thread(AsyncIndex, config)
+    desk = Desk(config, index)
+    warming = asyncio.create_task(index.keep_warm())
+    try:
+        yield desk
+    finally:
+        warming.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await warming
+        desk.is_closed = await index.close_within(_CLOSE_SECONDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from types import FrameType
@@ -44,7 +45,10 @@ def run(config: Config) -> int:
         signal.signal(number, stop)
     address = _address(listeners[0], host)
     with notifier.telling(lambda: f"serving {address}" if server.started else "starting"):
-        asyncio.run(_serve(server, listeners, address, stages, notifier))
+        closed = asyncio.run(_serve(server, listeners, address, stages, notifier))
+    if not closed:  # a model that is being loaded cannot be interrupted
+        logging.shutdown()
+        os._exit(0)
     return 0
 
 
@@ -75,7 +79,8 @@ async def _serve(
     address: str,
     stages: Stages,
     notifier: Notifier,
-) -> None:
+) -> bool:
+    """Until a signal; whether every thread has come to its end."""
     pulse = Pulse(_SILENT_SECONDS)
     stages.add("event loop", pulse)
     beating = asyncio.create_task(keep_beating(pulse, lambda: _probe(server)))
@@ -91,6 +96,7 @@ async def _serve(
         await serving
     finally:
         beating.cancel()
+    return not server.started or _desk(server).is_closed
 
 
 def _probe(server: uvicorn.Server) -> None:

@@ -1,17 +1,23 @@
 """The bot as a process, as people run it: exit codes, signals, what it says."""
 
+import asyncio
 import signal
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.bootstrap import open_database
+from core.config import load_config
 from tests.bot.test_ways_in import MENTION, Run, message, text_of
 from tests.fake_discord import payloads
 from tests.fake_discord.judge import Judge
 from tests.fake_discord.process import bot_process, end
 from tests.fake_discord.server import FakeDiscord
 from tests.health import free_port
+from tests.pictures import write
 from tests.project import Project
 
 
@@ -58,6 +64,29 @@ def test_a_stop_while_discord_is_away_is_quick(library: Project, run: Run) -> No
             code, _ = await end(running)
             assert code == 0
             assert time.monotonic() - started < 5
+
+    run(talk())
+
+
+@pytest.mark.timeout(180)
+def test_it_prepares_for_the_index_that_is_being_built(run: Run, tmp_path: Path) -> None:
+    """Seen by the one that it cannot have: else the first search after the change would wait."""
+    project = Project(tmp_path / "p")
+    write(project.dataset / "0.jpg", 0)
+    project.cli("sync")
+    config = load_config(project.folder / "config.yaml")
+    with closing(open_database(config, writable=True)) as database:
+        catalogue = database.catalogue()
+        assert catalogue is not None
+        database.write_catalogue(replace(catalogue, building="colour-layout/9/stretch-64"))
+
+    async def talk() -> None:
+        async with FakeDiscord() as fake, bot_process(project, fake) as running:
+            assert running.stderr is not None
+            async with asyncio.timeout(150):
+                async for line in running.stderr:
+                    if b"The index was made by colour-layout/9" in line:
+                        break
 
     run(talk())
 

@@ -189,6 +189,13 @@ class Machine:
         with httpx.Client(base_url=found[1], timeout=SLOW_SECONDS) as client:
             yield client
 
+    def stop(self) -> None:
+        """All parts, to the end: a unit that is started before is not stopped any more."""
+        self.systemd.systemctl("stop", "lookalike.target")
+        self.systemd.wait(
+            lambda: all(self.show(p, "ActiveState") in ("inactive", "failed") for p in PARTS)
+        )
+
     def seconds_to_stop(self, part: str) -> float:
         ends = ("ActiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic")
         began, ended = (int(self.show(part, end)) for end in ends)
@@ -315,8 +322,7 @@ def test_what_hangs_is_ended_and_started_again(live: Machine, figure: Figure) ->
 
 def test_the_target_stops_and_starts_all(live: Machine, figure: Figure) -> None:
     started = time.monotonic()
-    live.systemd.systemctl("stop", "lookalike.target")
-    live.systemd.wait(lambda: all(live.show(part, "ActiveState") == "inactive" for part in PARTS))
+    live.stop()
     took = {part: f"{live.seconds_to_stop(part):.1f}" for part in PARTS}
     figure("units", "stop of all parts", seconds=f"{time.monotonic() - started:.1f}", **took)
     results = {part: live.show(part, "Result") for part in PARTS}
@@ -329,21 +335,21 @@ def test_the_target_stops_and_starts_all(live: Machine, figure: Figure) -> None:
 def test_the_page_does_not_wait_for_a_daemon_that_waits(live: Machine) -> None:
     """For a server that is away, say, or for weights: for hours, perhaps."""
     live.configure(store="weaviate://127.0.0.1:9?grpc=10")
-    live.systemd.systemctl("stop", "lookalike.target")
+    live.stop()
     live.systemd.systemctl("--no-block", "start", "lookalike.target")
     live.wait_active("web", "bot")
     with live.page() as client:
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == 503
     assert live.show("daemon", "ActiveState") == "activating"
-    assert "127.0.0.1:9" in live.show("daemon", "StatusText")
+    live.systemd.wait(lambda: "127.0.0.1:9 does not answer" in live.show("daemon", "StatusText"))
 
 
 def test_a_wrong_configuration_is_not_tried_again(live: Machine) -> None:
     live.configure(no_such_setting=1)
     for part in PARTS:
         live.systemd.drop_in(part, "zz-quick", "RestartSec=0.2")
-    live.systemd.systemctl("stop", "lookalike.target")
+    live.stop()
     live.systemd.systemctl("--no-block", "start", "lookalike.target")
     for part in PARTS:
         live.systemd.wait(lambda p=part: live.show(p, "ActiveState") == "failed", SLOW_SECONDS)
@@ -459,6 +465,15 @@ def test_a_person_installs_a_service_of_their_own(machine: Machine) -> None:
     parts = [f"lookalike-{part}" for part in ("model", "daemon", "web")]
     systemd.wait(lambda: all(map(is_active, parts)), SLOW_SECONDS)
     systemd.wait(lambda: "15 pictures indexed" in as_anna(*lookalike, "status"), SLOW_SECONDS)
+    shown = as_anna("systemctl", "--user", "show", "--value", "--property=MainPID", parts[1])
+    process = systemd.path("/proc") / shown.strip()
+    status = (process / "status").read_text()
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+    mounts = [line.split() for line in (process / "mounts").read_text().splitlines()]
+    options = {place: how.split(",") for _, place, _, how, *_ in mounts}
+    assert "ro" in options["/home"], "the pictures can only be read"
+    assert "rw" in options["/home/anna/var/index"]
     as_anna(*lookalike, "install-service", "--user", "--uninstall", answer="y\n")
     assert as_anna("systemctl", "--user", "is-active", *parts, check=False) == "inactive\n" * 3
     left = systemd.run("find", "/home/anna/.config", "-not", "-type", "d").stdout

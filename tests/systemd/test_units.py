@@ -91,6 +91,34 @@ def test_a_unit_writes_where_its_part_does_and_nowhere_else(part: str) -> None:
     assert {"Type=notify", "NotifyAccess=main", "WatchdogSec=120"} <= set(lines)
 
 
+HARDENING = {
+    "AmbientCapabilities=", "CapabilityBoundingSet=", "DevicePolicy=closed", "KeyringMode=private",
+    "LockPersonality=yes", "NoNewPrivileges=yes", "PrivateMounts=yes", "PrivateTmp=yes",
+    "PrivateUsers=yes", "ProtectClock=yes", "ProtectControlGroups=yes", "ProtectHome=read-only",
+    "ProtectHostname=yes", "ProtectKernelLogs=yes", "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes", "ProtectProc=invisible", "ProtectSystem=strict", "RemoveIPC=yes",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6", "RestrictNamespaces=yes",
+    "RestrictRealtime=yes", "RestrictSUIDSGID=yes", "SystemCallArchitectures=native",
+    "SystemCallErrorNumber=EPERM", "SystemCallFilter=@system-service",
+    "SystemCallFilter=~@privileged", "UMask=0077", "User=lookalike", "Group=lookalike",
+    "LimitNOFILE=65536",
+}  # fmt: skip
+"""What no unit may lose; some of it is implied by the rest, and no probe would miss it."""
+MORE = {
+    "daemon": {"MemoryMax=80%", "TasksMax=512"},
+    "model": {"MemoryMax=80%", "TasksMax=512"},
+    "bot": {"MemoryMax=50%", "TasksMax=256", "PrivateDevices=yes"},
+    "web": {"MemoryMax=50%", "TasksMax=256", "PrivateDevices=yes", "IPAddressDeny=any",
+            "IPAddressAllow=localhost"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_unit_has_every_line_of_the_hardening(part: str) -> None:
+    lines = lines_of((UNITS / f"lookalike-{part}.service").read_text())
+    assert (HARDENING | MORE[part]) - set(lines) == set()
+
+
 @needs_systemd
 @pytest.mark.parametrize("part", PARTS)
 def test_a_unit_is_hardened(part: str) -> None:
