@@ -325,8 +325,10 @@ def _killer(copy: Path, mutant: Mutant) -> str | None:
     assert test.returncode in (0, 1), test.stdout + test.stderr
     if test.returncode == 0:
         return None
-    failed = [line.split()[1] for line in test.stdout.splitlines() if line.startswith("FAILED ")]
-    return failed[0] if failed else f"a time limit: {mutant.test}"
+    failed = [line for line in test.stdout.splitlines() if line.startswith("FAILED ")]
+    if not failed:
+        return f"a time limit: {mutant.test}"
+    return failed[0].removeprefix("FAILED ").partition(" - ")[0]
 
 
 if __name__ == "__main__":

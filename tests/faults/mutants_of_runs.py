@@ -43,7 +43,7 @@ RUNS = [
         "F15: hidden names are no pictures",
         "core/candidates.py",
         "name.startswith((b\".\", _NEVER_BEGINS))", "name.startswith(_NEVER_BEGINS)",
-        "-k rsync tests/faults/test_programs.py",
+        "-k hidden tests/faults/test_programs.py",
     ),
     Mutant(
         "F16: a call that fails is no absence",

@@ -36,9 +36,10 @@ def as_rsync_does(source: Path, target: Path) -> None:
         temporary.rename(target / file.name)
 
 
-def as_delayed_updates(source: Path, target: Path) -> None:
-    """All files in a hidden folder, under the names that they will have, then all of them out."""
-    hidden = target / ".~tmp~"
+def through_a_hidden_folder(source: Path, target: Path) -> None:
+    """As with rsync's --temp-dir or --delay-updates: all of them under the names that they will
+    have, then all of them out."""
+    hidden = target / ".incoming"
     hidden.mkdir()
     for file in sorted(source.iterdir()):
         shutil.copy2(file, hidden / file.name)
@@ -87,7 +88,7 @@ def move_across(source: Path, target: Path) -> None:
 
 PROGRAMS: dict[str, Program] = {
     "as rsync -a writes": as_rsync_does,
-    "as rsync --delay-updates writes": as_delayed_updates,
+    "through a hidden folder": through_a_hidden_folder,
     "rsync -a": rsync("-a"),
     "rsync -a --inplace": rsync("-a", "--inplace"),
     "rsync -a --delay-updates": rsync("-a", "--delay-updates"),
@@ -112,7 +113,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project.stop()
 
 
-QUICK = ("as rsync -a writes", "as rsync --delay-updates writes", "an editor with a backup (vim)")
+QUICK = ("as rsync -a writes", "through a hidden folder", "an editor with a backup (vim)")
 
 
 @pytest.mark.parametrize(
