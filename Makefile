@@ -21,7 +21,7 @@ run: install  ## index ./dataset and keep it indexed; Ctrl-C stops
 	$(BIN)/lookalike up
 
 test: install  ## ARGS='-k words' picks tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)  # most of a test is waiting
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)  # for two cores: much of a test is waiting
 
 slow: install  ## the tests that take many seconds each
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile $(ARGS)

@@ -81,6 +81,7 @@ def rules() -> list[dict[str, Any]]:
     return list(group["rules"])
 
 
+@pytest.mark.slow
 def test_all_that_is_asked_for_is_told(told: dict[str, float]) -> None:
     names = {name.partition("{")[0] for name in told}
     labels = {label for name in told for label in re.findall(r'(\w+)="', name)}
@@ -96,6 +97,7 @@ def test_all_that_is_asked_for_is_told(told: dict[str, float]) -> None:
         assert matched <= labels | _LABELS_OF_PROMETHEUS, expression
 
 
+@pytest.mark.slow
 def test_the_table_has_every_series_and_no_other(told: dict[str, float]) -> None:
     ours = {name.partition("{")[0] for name in told if name.startswith("lookalike_")}
     histograms = {name.removesuffix("_bucket") for name in ours if name.endswith("_bucket")}
@@ -140,6 +142,7 @@ def test_the_dashboard_is_one_that_grafana_takes() -> None:
             assert letters == sorted(set(letters))
 
 
+@pytest.mark.slow
 def test_no_series_has_a_name_of_a_file(told: dict[str, float], tmp_path: Path) -> None:
     labels = {label for name in told for label in re.findall(r'(\w+)="', name)}
     assert labels == {"le", "operation", "outcome", "part", "root", "state", "status"}

@@ -37,6 +37,7 @@ def listed(findings: list[dict[str, str]], level: str) -> list[dict[str, str]]:
     return [finding for finding in findings if finding["level"] == level]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plants", PLANTS, ids=lambda plants: "+".join(plant.__name__ for plant in plants)
 )

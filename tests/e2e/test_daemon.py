@@ -41,6 +41,7 @@ def test_it_follows_whatever_happens_to_files_and_folders(project: Project) -> N
     assert project.json("status")["state"] == "stopped"
 
 
+@pytest.mark.slow
 def test_moves_and_copies_cost_no_embedding(project: Project) -> None:
     for n in range(20):
         write(project.dataset / f"a/{n}.jpg", n)

@@ -59,6 +59,7 @@ def churn(project: Project, seed: int, operations: int = OPERATIONS) -> Churn:
     return Churn(project.dataset, project.folder / "outside", seed, operations=operations)
 
 
+@pytest.mark.slow
 def test_a_little_churn(churned: Project, figure: Figure) -> None:
     churned.start()
     churn(churned, 0, 1600).run()

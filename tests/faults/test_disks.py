@@ -87,6 +87,7 @@ def watched_again(project: Project) -> None:
     project.wait(lambda: project.status()["state"] == "watching", 120)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("rows", ROWS)
 def test_a_disk_that_goes_away(disks: Disks, figure: Figure, rows: int) -> None:

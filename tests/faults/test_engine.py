@@ -147,6 +147,7 @@ def test_files_moved_while_they_are_under_way_are_embedded_once(world: World) ->
     assert max(world.embedder.counts.values()) == 1
 
 
+@pytest.mark.slow
 def test_files_away_for_a_moment_while_they_are_under_way_are_embedded_once(world: World) -> None:
     """A disk unmounted and mounted again: what an urgent look did not see then has gone through the
     model already."""

@@ -186,6 +186,7 @@ def test_a_wrong_key_ends_the_daemon_with_a_sentence(watched: Project) -> None:
 # ---- the store --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_frozen_server_is_given_up_in_time(
     store: WeaviateStore, mortal: WeaviateServer, name: str
 ) -> None:

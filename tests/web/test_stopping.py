@@ -26,6 +26,7 @@ def decoders(pid: int) -> list[int]:
     return [int(child) for each in lists for child in each.read_text().split()]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_search_that_hangs_does_not_hold_up_the_end(project: Project) -> None:
     project.configure(web={"port": 0})

@@ -324,6 +324,7 @@ def test_close_may_be_called_twice(database: Database) -> None:
     assert database.address
 
 
+@pytest.mark.slow
 def test_rows_are_all_of_them_once_with_their_vectors(store: VectorStore) -> None:
     written = {r.id: r for r in (record(f"{n}.jpg", n, racy=n % 2 == 0) for n in range(2_500))}
     assert list(store.rows()) == []
