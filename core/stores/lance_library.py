@@ -27,6 +27,7 @@ _without_its_clients(_CLIENT)
 os.environ.setdefault("LANCEDB_LOG", "error")
 
 import lancedb  # noqa: E402  after what it would load
+from lancedb.background_loop import LOOP  # noqa: E402
 from lancedb.index import IvfRq, IvfSq  # noqa: E402
 
-__all__ = ["IvfRq", "IvfSq", "lancedb"]
+__all__ = ["LOOP", "IvfRq", "IvfSq", "lancedb"]

@@ -86,13 +86,15 @@ class LanceStore:
         scopes = _scopes(under)
 
         def act(table: Table) -> list[Hit]:
-            if snapshot := self._snapshot(table):
-                return snapshot.search(vector, k, under)
+            seen = self._snapshots.of(table) if self._snapshots else None
+            if isinstance(seen, Snapshot):
+                return seen.search(vector, k, under)
+            total = int(table.count_rows()) if seen is None else seen
             if under and not any(above.path for above in under):
-                whole = search_roots(table, vector, k, under)
+                whole = search_roots(table, vector, k, under, total)
                 if whole is not None:
                     return whole
-            found = [search(table, vector, k, scope) for scope in scopes]
+            found = [search(table, vector, k, total, scope) for scope in scopes]
             return list(heapq.merge(*found, key=order))[:k]
 
         return self._tables.read(self._name, act, [])
@@ -207,7 +209,8 @@ class LanceStore:
             _log.exception("the index could not be compacted")
 
     def _snapshot(self, table: Table) -> Snapshot | None:
-        return self._snapshots.of(table) if self._snapshots else None
+        seen = self._snapshots.of(table) if self._snapshots else None
+        return seen if isinstance(seen, Snapshot) else None
 
     def _select(self, columns: list[str], scopes: Iterable[str | None]) -> Iterator[pa.Table]:
         empty = self._schema.empty_table().select(columns)

@@ -7,6 +7,7 @@ import pyarrow as pa
 from core.records import Hit, Place, Vector
 from core.stores import lance_arrow as arrow
 from core.stores.exact import nearest, order
+from core.stores.lance_library import LOOP
 from core.stores.lance_tables import Table
 
 _COLUMNS = [*arrow.PLACE_COLUMNS, "digest", "vector"]
@@ -31,12 +32,8 @@ def select(table: Table, columns: Sequence[str], where: str | None = None) -> pa
     return (query if where is None else query.where(where)).to_arrow()
 
 
-def search(
-    table: Table, vector: Vector, k: int, where: str | None = None, total: int | None = None
-) -> list[Hit]:
-    """The k nearest rows that match, in order. `total` rows are in the table, if that is known."""
-    if total is None:
-        total = table.count_rows()
+def search(table: Table, vector: Vector, k: int, total: int, where: str | None = None) -> list[Hit]:
+    """The k nearest rows that match, in order; `total` rows are in the table."""
     rows = total if where is None else table.count_rows(where)
     if not rows:
         return []
@@ -54,13 +51,14 @@ def search(
             limit *= 4  # ties reach beyond the limit, and their order is by place
 
 
-def search_roots(table: Table, vector: Vector, k: int, under: Sequence[Place]) -> list[Hit] | None:
+def search_roots(
+    table: Table, vector: Vector, k: int, under: Sequence[Place], total: int
+) -> list[Hit] | None:
     """The k nearest rows of whole roots, found without a filter, which would read every row's root;
     None if other roots' rows stand among them, so that fewer than k are left."""
-    total = table.count_rows()
     if total <= _FEW_ROWS:
         return None
-    nearest_of_all = search(table, vector, k, total=total)
+    nearest_of_all = search(table, vector, k, total)
     within = all(any(above.covers(hit.place) for above in under) for hit in nearest_of_all)
     return nearest_of_all if within else None
 
@@ -68,15 +66,18 @@ def search_roots(table: Table, vector: Vector, k: int, under: Sequence[Place]) -
 def _candidates(
     table: Table, vector: Vector, limit: int, where: str | None, *, indexed: bool
 ) -> pa.Table:
-    query = table.search(vector, vector_column_name="vector").distance_type("cosine")
+    # Of the asynchronous table under the synchronous one, which takes six turns of its background
+    # loop instead of one for each query: 13 ms instead of 9 at 100,000 rows.
+    query = table._table.query().nearest_to(vector).column("vector").distance_type("cosine")
     query = query.select([*_COLUMNS, "_distance"]).limit(limit)
     if where is not None:
-        query = query.where(where, prefilter=True)
+        query = query.where(where)
     if not indexed:
         query = query.bypass_vector_index()
     else:
-        query = query.minimum_nprobes(_PROBES).maximum_nprobes(0).refine_factor(_REFINE)
-    return query.to_batches().read_all()  # to_arrow asks twice more for the schema, for blobs
+        query = query.maximum_nprobes(0).minimum_nprobes(_PROBES).refine_factor(_REFINE)
+    found: pa.Table = LOOP.run(query.to_arrow())  # type: ignore[no-untyped-call]
+    return found
 
 
 def _hits(vector: Vector, k: int, rows: pa.Table) -> list[Hit]:

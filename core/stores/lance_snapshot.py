@@ -70,26 +70,30 @@ class SnapshotKeeper:
         self._lock = threading.Lock()
         self._seen: _Version | None = None
         self._kept: tuple[_Version, Snapshot] | None = None
-        self._too_large: _Version | None = None
+        self._large: tuple[_Version, int] | None = None
 
-    def of(self, table: Table) -> Snapshot | None:
-        """None for a large table, and for one that has changed since it was last asked for: while
-        it is being written to, reading all of it for every search would not pay."""
+    def of(self, table: Table) -> Snapshot | int | None:
+        """The number of rows instead if they are too many; None for a table that has changed since
+        it was last asked for: while it is being written to, reading all of it for every search
+        would not pay."""
         # A table dropped and made anew counts its versions from 1 again: hence the folder's stat,
         # whose time every commit changes.
         status = self._versions.stat()
         version = int(table.version), status.st_ino, status.st_mtime_ns
         with self._lock:
-            if self._kept and self._kept[0] == version:
-                return self._kept[1]
+            for known in (self._kept, self._large):
+                if known and known[0] == version:
+                    return known[1]
+            self._kept = self._large = None
             quiet, self._seen = self._seen == version, version
-            if quiet and self._too_large != version:
-                if table.count_rows() <= MOST_ROWS:
-                    self._kept = version, Snapshot(table)
-                    return self._kept[1]
-                self._too_large = version
-            self._kept = None
-            return None
+            if not quiet:
+                return None
+            rows = int(table.count_rows())
+            if rows > MOST_ROWS:
+                self._large = version, rows
+                return rows
+            self._kept = version, Snapshot(table)
+            return self._kept[1]
 
 
 def _within(place: Place, under: Sequence[Place] | None) -> bool:
