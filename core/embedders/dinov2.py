@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,11 +15,10 @@ from core.embedders import EmbedderName, check_pixels, openvino
 from core.embedders.dinov2_device import Precision, choose_device, choose_dtype
 from core.embedders.dinov2_forward import Forward, by_openvino
 from core.embedders.dinov2_model import build, fill, image_size, pretrained_cfg
+from core.embedders.openvino import Backend
 from core.embedders.weights import find_weights
 from core.errors import ModelError
 from core.preprocess import DEFAULT_METHOD, Preprocessing
-
-Backend = Literal["torch", "openvino"]
 
 CPU_BATCH_SIZE = 8
 """A batch a core, each on one thread: 81 pictures a second on two AMX cores (4 at a time: 73, 16:

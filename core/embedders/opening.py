@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.embedders import Embedder, parse_name
 from core.embedders.colour_layout import MODEL, ColourLayout
+from core.embedders.openvino import Backend
 from core.errors import ConfigError, ModelError
 from core.preprocess import Preprocessing
 
@@ -17,12 +18,14 @@ def open_embedder(
     environ: Mapping[str, str] = os.environ,
     *,
     preprocessing: Preprocessing | None = None,
+    backend: Backend | None = None,
 ) -> Embedder:
     """The embedder of a `model.name`. Imports torch only for a model that needs it.
 
     Args:
         weights: `model.weights`; None = look where `find_weights` looks.
         preprocessing: None = the model's own default.
+        backend: None = the fastest there is.
 
     Raises:
         ConfigError: no such model or device, or weights that do not fit.
@@ -35,7 +38,9 @@ def open_embedder(
         return layout
     from core.embedders.dinov2 import open_embedder as open_timm
 
-    return open_timm(model_name, weights, device, environ, preprocessing=preprocessing)
+    return open_timm(
+        model_name, weights, device, environ, preprocessing=preprocessing, backend=backend
+    )
 
 
 def open_named(
@@ -43,6 +48,8 @@ def open_named(
     weights: Path | None = None,
     device: str = "auto",
     environ: Mapping[str, str] = os.environ,
+    *,
+    backend: Backend | None = None,
 ) -> Embedder:
     """The embedder whose `name` this is, with the preprocessing that the name says.
 
@@ -55,7 +62,9 @@ def open_named(
             f"The index was made by {name}, which this version of Lookalike does not know."
         ) from error
     chosen = None if wanted.model == MODEL else wanted.preprocessing
-    embedder = open_embedder(wanted.model, weights, device, environ, preprocessing=chosen)
+    embedder = open_embedder(
+        wanted.model, weights, device, environ, preprocessing=chosen, backend=backend
+    )
     if embedder.name != name:
         raise ModelError(
             f"The index was made by {name}, but what is here makes {embedder.name}. Use the "

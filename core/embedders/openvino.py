@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+Backend = Literal["torch", "openvino"]
 
 BATCH_SIZE = 1
 """A picture a core, as it needs no larger batch to be fast: on two Zen 3 cores 10.7 pictures a

@@ -43,11 +43,15 @@ class Wanted:
         return Wanted(name, model, weights, device, environ)
 
     def open(self) -> Embedder:
-        """Load it; what core.embedders.opening raises."""
-        weights = Path(self.weights) if self.weights else None
+        """Load it; what core.embedders.opening raises.
+
+        By torch, whatever is installed: OpenVINO computes in threads that lanes.py cannot make
+        nice, so a query would wait for the backlog, and it takes 300 MiB more.
+        """
+        where = Path(self.weights) if self.weights else None, self.device, self._environ()
         if self.name is None:
-            return opening.open_embedder(self.model, weights, self.device, self._environ())
-        return opening.open_named(self.name, weights, self.device, self._environ())
+            return opening.open_embedder(self.model, *where, backend="torch")
+        return opening.open_named(self.name, *where, backend="torch")
 
     def file_stamp(self) -> tuple[object, ...]:
         """Changes with the weights file that would be found; the hub's is always the same."""
