@@ -43,7 +43,8 @@ NOTES = {
         "100,000 rows, 154 to 30.5 ms at 1,000,000, recall@10 1.00 of 100 queries (kept). "
         "Reading again 2, 4 or 8 times as many vectors as asked for, 16 or 32 partitions: no "
         "difference beyond the noise, recall@10 0.993 and more at both sizes; 8 partitions: 0.986 "
-        "at 100,000; fewer or more of Lance's threads, no gain. Not tried: HNSW, exact search in memory, which numpy does in 7.7 ms at "
+        "at 100,000; fewer or more of Lance's threads, no gain. "
+        "Not tried: HNSW, exact search in memory, which numpy does in 7.7 ms at "
         "100,000 rows."
     ),
     "search_vs_forward": (
