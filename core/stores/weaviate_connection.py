@@ -5,24 +5,21 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
-
-import httpx
 
 from core.errors import StoreError
 from core.stores.weaviate_call import Call
 from core.stores.weaviate_client import WeaviateClient, connect, name_of_server
-from core.stores.weaviate_copies import Copies, Standing
+from core.stores.weaviate_copies import Copies, Rank, Standing
 from core.stores.weaviate_errors import FAILURES, BusyError, UnreachableError, store_error
+from core.stores.weaviate_probe import PROBE_SECONDS, Probe, SilentError
 from core.stores.weaviate_url import Address, Version
 from core.stores.weaviate_versions import is_supported, parse_version
 
 _T = TypeVar("_T")
 
 _CONNECT_SECONDS = 3.0
-_PROBE_SECONDS = 0.7
-_LOOK_SECONDS = 0.7
+LOOK_SECONDS = 0.7
 _SHORT_LOOK_SECONDS = 3.0
 """A server takes longer than that to start."""
 _PATIENT_LOOK_SECONDS = 15.0
@@ -41,8 +38,8 @@ class Connection:
         self.address = address
         self.used = False
         """Set by the caller with its first call."""
-        self.standing = Standing.UNKNOWN
-        """What the last look at its copies told."""
+        self.rank = Rank(Standing.SILENT)
+        """What the last look told."""
         self.look_again_at = 0.0
         """By the monotonic clock; 0 before the first look."""
         self._secure = secure
@@ -52,12 +49,7 @@ class Connection:
         self._opening = threading.Lock()
         self._end: UnreachableError | None = None
         self._name: str | None = None
-        self._web = httpx.Client(
-            base_url=f"http{'s' if secure else ''}://{address}/v1",
-            timeout=_PROBE_SECONDS,
-            verify=secure,  # else it reads all certificates of the world, 50 ms of a core
-            trust_env=secure,
-        )
+        self._probe = Probe(address, secure=secure, api_key=api_key)
 
     def call(
         self,
@@ -84,7 +76,7 @@ class Connection:
             try:
                 self.server_seconds()
                 silent_since = None
-            except _SilentError as silent:
+            except SilentError as silent:
                 silent_since = silent_since or now
                 if time.monotonic() - silent_since >= silence_seconds and not call.wait(0):
                     raise self._unreachable(str(silent)) from None
@@ -99,61 +91,55 @@ class Connection:
             raise self._end or store_error(self.address, error) from error
 
     def server_seconds(self) -> float:
-        """The server's clock. UnreachableError unless it says that it lives.
-
-        Not that it is ready: a server of a cluster says no while the cluster elects a leader, and
-        answers searches all the same.
-        """
-        return self._ask("/.well-known/live")
+        """The server's clock. UnreachableError unless it says that it lives."""
+        return self._asked(self._probe.server_seconds)
 
     def check_ready(self) -> None:
-        """UnreachableError unless it says that it is ready: one that is starting may know of no
-        collection yet, and takes what is asked for as missing."""
-        self._ask("/.well-known/ready")
+        """UnreachableError unless it says that it is ready."""
+        self._asked(self._probe.check_ready)
 
     def look(self, prefix: str, seconds: float) -> None:
-        """Find out what is known of its copies of the collections that begin so. StoreError where
-        it cannot be used at all; a server that does not tell in time keeps its `standing`."""
+        """Find out what is known of it and of its copies of the collections that begin so. One that
+        tells nothing in time stays what it was taken for."""
         pause = _PATIENT_LOOK_SECONDS
-        try:
-            client = self._opened(time.monotonic() + seconds, _LOOK_SECONDS, unready=False)
-            call = Call(lambda: self._look(client, prefix))
-            if call.wait(_LOOK_SECONDS):
-                with suppress(*FAILURES, LookupError):
-                    self.standing = call.result()
-                    pause = _SHORT_LOOK_SECONDS
-        finally:
-            self.look_again_at = time.monotonic() + pause
+        call = Call(lambda: self._look(prefix, seconds))
+        if call.wait(seconds):
+            try:
+                self.rank, pause = call.result(), _SHORT_LOOK_SECONDS
+            except SilentError:
+                pass
+            except UnreachableError:
+                self.rank = Rank(Standing.GONE)
+            except (StoreError, LookupError, *FAILURES):
+                pass  # such as a key that may not ask for it
+        self.look_again_at = time.monotonic() + pause
 
-    def _look(self, client: WeaviateClient, prefix: str) -> Standing:
-        key = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-        answer = self._web.get("/nodes", params={"output": "verbose"}, headers=key)
-        answer.raise_for_status()
-        now_ms = 1000 * parsedate_to_datetime(answer.headers["date"]).timestamp()
-        copies = Copies(answer.json()["nodes"], prefix)
+    def _look(self, prefix: str, seconds: float) -> Rank:
+        deadline = time.monotonic() + seconds
+        nodes, server_seconds = self._probe.nodes(seconds)
+        copies, now_ms = Copies(nodes, prefix), 1000 * server_seconds
         if copies.all_whole(now_ms):
-            return Standing.WHOLE
+            return Rank(Standing.WHOLE)
         if self._name is None and copies.collection:
+            client = self._opened(deadline, LOOK_SECONDS, unready=True)
             self._name = name_of_server(client, copies.collection)
-        return copies.standing(self._name or "", now_ms)
+        rank = copies.rank(self._name or "", now_ms)
+        if rank.standing is not Standing.WHOLE and not self._probe.is_ready():
+            return Rank(Standing.STARTING)
+        return rank
 
-    def _ask(self, what: str) -> float:
+    def _asked(self, ask: Callable[[], _T]) -> _T:
         try:
-            answer = self._web.get(what)
-            answer.raise_for_status()
-            return parsedate_to_datetime(answer.headers["date"]).timestamp()
-        except httpx.TimeoutException:
-            raise _SilentError(f"no answer within {_PROBE_SECONDS:g} s") from None
-        except httpx.HTTPStatusError as error:
-            reason = f"it is not ready ({error.response.status_code})"
-            raise self._unreachable(reason) from None
-        except FAILURES as error:
-            raise self._end or store_error(self.address, error) from None
+            return ask()
+        except SilentError:
+            raise
+        except StoreError as error:
+            raise self._end or error from None
 
     def close(self, why: UnreachableError | None = None) -> None:
         """End what is under way, in whatever thread, with this error; idempotent."""
         self._end = self._end or why or self._unreachable("the connection was closed")
-        self._web.close()
+        self._probe.close()
         if client := self._client:
             with suppress(*FAILURES):
                 client.close()
@@ -181,7 +167,7 @@ class Connection:
                 else:
                     self.check_ready()
                 break
-            except _SilentError as silent:
+            except SilentError as silent:
                 if time.monotonic() >= end:
                     raise self._unreachable(str(silent)) from None
         self._check_grpc_port()
@@ -213,7 +199,7 @@ class Connection:
         # Or a closed port would show only as a search that finds no end.
         target = (self.address.host.strip("[]"), self.address.grpc_port)
         try:
-            socket.create_connection(target, _PROBE_SECONDS).close()
+            socket.create_connection(target, PROBE_SECONDS).close()
         except OSError as error:
             raise UnreachableError(
                 f"The Weaviate server {self.address} answers, but its gRPC port {target[1]} does "
@@ -222,7 +208,3 @@ class Connection:
 
     def _unreachable(self, reason: str) -> UnreachableError:
         return UnreachableError(f"The Weaviate server {self.address} does not answer ({reason}).")
-
-
-class _SilentError(UnreachableError):
-    """The server took the request and says nothing: frozen, or very busy."""

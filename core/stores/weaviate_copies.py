@@ -6,21 +6,34 @@ tells of its last comparisons since it started: with whom it differed, and how m
 give; and without a name, that it differed from nobody.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 _SILENT_MS = 90_000
 """A server that compared nothing for so long does not hear the others."""
 
 
 class Standing(IntEnum):
-    """What is known of the copies of a server; more is better."""
+    """What is known of a server and its copies; more is better."""
 
-    BEHIND = 0
-    UNKNOWN = 1
-    WHOLE = 2
+    GONE = 0
+    STARTING = 1
+    """It says that it is not ready: it may know of no collection yet."""
+    BEHIND = 2
+    SILENT = 3
+    """It has told nothing, or not in time."""
+    UNKNOWN = 4
+    WHOLE = 5
+
+
+class Rank(NamedTuple):
+    """Which of several servers to use: the greatest."""
+
+    standing: Standing
+    doubts: int = 0
+    """The fewer the better, so it is 0 or less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +42,10 @@ class _Copy:
     replicas: int
     equal_ms: int
     """When it last differed from no other copy; 0 is never."""
-    given_ms: Mapping[str, int]
-    """When it last gave rows to the copy of a server."""
+    differed_ms: Mapping[str, int]
+    """When it last differed from the copy of a server."""
+    given: frozenset[str]
+    """The servers to which it gave rows then."""
     told_ms: int
     """When it last compared anything."""
 
@@ -66,18 +81,38 @@ class Copies:
             return Standing.UNKNOWN  # it is starting
         return min((self._one(name, shard, now_ms) for shard in own), default=Standing.WHOLE)
 
+    def rank(self, name: str, now_ms: float) -> Rank:
+        """Its standing, and what tells servers apart of which none is known to be whole, as while
+        one is away no comparison of the others is complete: in how many differences that no later
+        comparison has cleared it is one of the two ends. Where one server alone lacks rows it is in
+        all of them, and another one in fewer or in none."""
+        shards = self._nodes.get(name, {})
+        doubts = sum(name in ends for shard in shards for ends in self._differences(shard))
+        return Rank(self.standing(name, now_ms), -doubts)
+
+    def _differences(self, shard: str) -> Iterator[tuple[str, str]]:
+        copies = self._copies(shard)
+        for name, copy in copies.items():
+            for other, when in copy.differed_ms.items():
+                if other in copies and when > max(copy.equal_ms, copies[other].equal_ms):
+                    yield name, other
+
+    def _copies(self, shard: str) -> dict[str, _Copy]:
+        return {name: shards[shard] for name, shards in self._nodes.items() if shard in shards}
+
     def _one(self, name: str, shard: str, now_ms: float) -> Standing:
-        own = self._nodes[name][shard]
+        copies = self._copies(shard)
+        own = copies[name]
         if own.replicas < 2:
             return Standing.WHOLE
-        copies = [shards[shard] for shards in self._nodes.values() if shard in shards]
         alone = 2 * len(copies) <= own.replicas
         if alone or not own.equal_ms or own.told_ms < now_ms - _SILENT_MS:
             return Standing.UNKNOWN
-        for other in copies:
-            if other.given_ms.get(name, 0) > max(own.equal_ms, other.equal_ms):
-                return Standing.BEHIND
-        return Standing.WHOLE
+        deviants = [other for other, end in self._differences(shard) if end == name]
+        if any(name in copies[other].given for other in deviants):
+            return Standing.BEHIND
+        # Where all others differ from it since, it was away; from some they do during a batch.
+        return Standing.UNKNOWN if len(deviants) == len(copies) - 1 > 1 else Standing.WHOLE
 
 
 def _read(shard: Mapping[str, Any]) -> _Copy:
@@ -92,6 +127,7 @@ def _read(shard: Mapping[str, Any]) -> _Copy:
         collection=str(shard["class"]),
         replicas=int(shard.get("numberOfReplicas") or shard.get("replicationFactor") or 1),
         equal_ms=told.get("", (0, 0))[0],
-        given_ms={name: when for name, (when, rows) in told.items() if name and rows},
+        differed_ms={name: when for name, (when, _) in told.items() if name},
+        given=frozenset(name for name, (_, rows) in told.items() if name and rows),
         told_ms=max((when for when, _ in told.values()), default=0),
     )

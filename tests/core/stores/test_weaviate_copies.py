@@ -51,6 +51,23 @@ def test_what_is_known_of_a_copy(
     assert copies.standing("a", NOW) is expected
 
 
+def test_who_differs_from_all_others_was_away() -> None:
+    """As one that was frozen: what it told before is not true any more."""
+    others = [node(name, ("a", LATER, 0), EQUAL) for name in ("b", "c")]
+    nodes = [node("a", EQUAL), *others]
+    assert Copies(nodes, "LookalikeImages").standing("a", NOW) is Standing.UNKNOWN
+    assert Copies(nodes, "LookalikeImages").standing("b", NOW) is Standing.WHOLE
+    nodes = [node("a", ("", LATER + 1, 0)), *others]
+    assert Copies(nodes, "LookalikeImages").standing("a", NOW) is Standing.WHOLE
+
+
+def test_the_odd_one_is_at_an_end_of_most_differences() -> None:
+    nodes = [node("a", ("b", RECENT, 0)), node("b", ("a", LATER, 0)), node("c", ("a", LATER, 7))]
+    copies = Copies(nodes, "LookalikeImages")
+    assert [-copies.rank(name, NOW).doubts for name in "abc"] == [3, 2, 1]
+    assert copies.rank("unheard of", NOW).doubts == 0
+
+
 def test_there_is_nothing_to_choose_where_all_are_whole() -> None:
     equal = [node("a", EQUAL), node("b", EQUAL)]
     assert Copies(equal, "LookalikeImages").all_whole(NOW)
