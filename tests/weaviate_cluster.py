@@ -1,12 +1,10 @@
 """Three real Weaviate servers on loopback that are one cluster."""
 
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from core.stores.weaviate_copies import Copies
 from tests.weaviate_server import OLDEST, WRITER_KEY, WeaviateServer
 
 NODES = 3
@@ -54,14 +52,6 @@ class WeaviateCluster:
     def healthy(self) -> bool:
         """Whether every node says that all of them are there and agree."""
         return all(map(_sees_all, self.nodes))
-
-    def is_whole(self, name: str) -> bool:
-        """Whether every node says that its copies of the index lack nothing."""
-        try:
-            nodes = get(self.nodes[0], "nodes?output=verbose")["nodes"]
-        except httpx.HTTPError:
-            return False
-        return len(nodes) == NODES and Copies(nodes, f"{name}Images").all_whole(time.time() * 1000)
 
 
 def _sees_all(node: WeaviateServer) -> bool:

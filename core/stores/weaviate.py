@@ -34,9 +34,7 @@ class WeaviateDatabase:
         self.address = str(parsed)
         self._prefix = f"{parsed.name}Images"
         self._writable = writable
-        # Who only reads has no use for a majority: the server searches the copy at hand at any
-        # level, and a copy that is gone would delay whoever asks for all the others.
-        self._servers = WeaviateServers(parsed, api_key, ask_majority=writable)
+        self._servers = WeaviateServers(parsed, api_key)
         self._stores: dict[str, WeaviateStore] = {}
         self._notes = Notes(self._servers, parsed.name)
         self._thumbnails = WeaviateThumbnails(self._servers, parsed.name)

@@ -56,7 +56,6 @@ __all__ = [
     "WeaviateClient",
     "connect",
     "exceptions",
-    "name_of_server",
 ]
 
 Rows = Collection[Any, Any]
@@ -93,16 +92,6 @@ def connect(address: Address, *, secure: bool, api_key: str | None) -> WeaviateC
         ),
         skip_init_checks=True,  # else it asks PyPI for its own newest version
     )
-
-
-def name_of_server(client: WeaviateClient, collection: str) -> str | None:
-    """What the server calls itself among the others of its cluster. It tells nowhere but in the
-    profile of a query, which says who has read each shard; None if that was not one alone."""
-    found = client.collections.use(collection).query.fetch_objects(
-        limit=1, return_properties=[], return_metadata=MetadataQuery(query_profile=True)
-    )
-    names = {shard.node for shard in found.query_profile.shards} if found.query_profile else set()
-    return names.pop() if len(names) == 1 else None
 
 
 def _trusted() -> ChannelCredentials | None:

@@ -12,11 +12,12 @@ from core.stores.weaviate_client import (
     ConsistencyLevel,
     DataObject,
     Filter,
-    MetadataQuery,
     Rows,
     WeaviateClient,
 )
 from core.stores.weaviate_errors import BusyError, NoCollectionError
+from core.stores.weaviate_query import query
+from core.stores.weaviate_quorum import enough
 from core.stores.weaviate_schema import Layout, about, creation, differences
 from core.stores.weaviate_servers import WeaviateServers
 
@@ -45,20 +46,42 @@ class WeaviateCollection:
         self._servers = servers
         self._layout = layout
         self._expected = expected
-        self._consistency: ConsistencyLevel | None = None
+        self.copies = 1
+        """Of each row, as the collection says once it was seen."""
         self._open = False
         self.about: Mapping[str, Any] = {}
         """What it says of itself; empty until it was seen."""
 
-    def read(self, act: Callable[[Rows], _T], missing: _T, *, long: bool = False) -> _T:
-        """What `act` makes of the rows; `missing` where there is no such collection."""
+    def read(self, act: Callable[[Rows], _T], missing: _T) -> _T:
+        """What `act` makes of the rows that one server has; `missing` where there is no such
+        collection."""
+        return next(iter(self.answers(act, 1)), missing)
+
+    def answers(
+        self,
+        act: Callable[[Rows], _T],
+        servers: int | None = None,
+        *,
+        long: bool = False,
+    ) -> list[_T]:
+        """What it makes of the rows of each of several servers, by its own copy of them; nothing
+        where there is no such collection.
+
+        Args:
+            servers: how many to ask; None: as many as it takes that any write that was confirmed
+                is known to one of them.
+            long: it is a piece of a long read.
+        """
         if not self.exists():
-            return missing
-        call = self._servers.page if long else self._servers.read
+            return []
         began, again = time.monotonic(), False
         while True:
             try:
-                return call(lambda client: act(self._rows(client)))
+                return self._servers.several(
+                    lambda client: act(self._rows(client, ConsistencyLevel.ONE)),
+                    servers or enough(self.copies),
+                    long=long,
+                )
             except (NoCollectionError, BusyError) as error:
                 late = time.monotonic() - began >= _MADE_SECONDS
                 if late and (again or isinstance(error, BusyError)):
@@ -66,12 +89,14 @@ class WeaviateCollection:
             self._open, again = False, True
             time.sleep(_LOOK_AGAIN_SECONDS)
             if not self.exists():
-                return missing
+                return []
 
     def write(self, act: Callable[[Rows], _T]) -> _T:
         """What `act` makes of the rows of a collection that must exist."""
         try:
-            return self._servers.write(lambda client: act(self._rows(client)))
+            return self._servers.write(
+                lambda client: act(self._rows(client, ConsistencyLevel.QUORUM))
+            )
         except NoCollectionError:
             self._open = False
             raise StoreError(
@@ -103,17 +128,20 @@ class WeaviateCollection:
         """The object with this id, read where it is stored and not through an index; None if there
         is none. A call each."""
 
-        def act(rows: Rows) -> list[Any]:
-            return rows.query.fetch_objects(
-                after=UUID(int=each.int - 1),
-                limit=1,
-                include_vector=self._layout.vectors,
-                return_properties=list(self._layout.fields),
-                return_metadata=MetadataQuery(last_update_time=True),
-            ).objects
+        def find(rows: Rows, **returned: Any) -> list[Any]:
+            after = UUID(int=each.int - 1)
+            found = rows.query.fetch_objects(after=after, limit=1, **returned).objects
+            return [row for row in found if row.uuid == each]
 
-        found = self.read(act, list[Any]())
-        return found[0] if found and found[0].uuid == each else None
+        found = query(
+            self,
+            find,
+            properties=list(self._layout.fields),
+            vectors=self._layout.vectors,
+            dated=True,
+            again=lambda _: find,
+        )
+        return found.rows[0] if found.rows else None
 
     def renew(self, ids: Sequence[str]) -> None:
         """Write objects again as they are, so that every index has them; ids that are unknown are
@@ -163,9 +191,7 @@ class WeaviateCollection:
                 "the daemon builds the index anew."
             )
         self.about = about(config)
-        if config.replication_config.factor > 1:
-            majority = self._servers.ask_majority
-            self._consistency = ConsistencyLevel.QUORUM if majority else ConsistencyLevel.ONE
+        self.copies = config.replication_config.factor
         self._open = True
         return True
 
@@ -194,6 +220,6 @@ class WeaviateCollection:
             return None
         return client.collections.use(self.name).config.get()
 
-    def _rows(self, client: WeaviateClient) -> Rows:
+    def _rows(self, client: WeaviateClient, level: ConsistencyLevel) -> Rows:
         rows = client.collections.use(self.name)
-        return rows.with_consistency_level(self._consistency) if self._consistency else rows
+        return rows.with_consistency_level(level) if self.copies > 1 else rows

@@ -9,8 +9,7 @@ from typing import TypeVar
 
 from core.errors import StoreError
 from core.stores.weaviate_call import Call
-from core.stores.weaviate_client import WeaviateClient, connect, name_of_server
-from core.stores.weaviate_copies import Copies, Rank, Standing
+from core.stores.weaviate_client import WeaviateClient, connect
 from core.stores.weaviate_errors import FAILURES, BusyError, UnreachableError, store_error
 from core.stores.weaviate_probe import PROBE_SECONDS, Probe, SilentError
 from core.stores.weaviate_url import Address, Version
@@ -19,11 +18,6 @@ from core.stores.weaviate_versions import is_supported, parse_version
 _T = TypeVar("_T")
 
 _CONNECT_SECONDS = 3.0
-LOOK_SECONDS = 0.7
-_SHORT_LOOK_SECONDS = 3.0
-"""A server takes longer than that to start."""
-_PATIENT_LOOK_SECONDS = 15.0
-"""Or a frozen one would keep every call to the others waiting."""
 _LOOK_AFTER_SECONDS = 0.4
 """So long a call may take before we ask whether the server is there at all: the client itself goes
 on trying for 63 s."""
@@ -38,18 +32,13 @@ class Connection:
         self.address = address
         self.used = False
         """Set by the caller with its first call."""
-        self.rank = Rank(Standing.SILENT)
-        """What the last look told."""
-        self.look_again_at = 0.0
-        """By the monotonic clock; 0 before the first look."""
         self._secure = secure
         self._api_key = api_key
         self._oldest = oldest
         self._client: WeaviateClient | None = None
         self._opening = threading.Lock()
         self._end: UnreachableError | None = None
-        self._name: str | None = None
-        self._probe = Probe(address, secure=secure, api_key=api_key)
+        self._probe = Probe(address, secure=secure)
 
     def call(
         self,
@@ -97,36 +86,6 @@ class Connection:
     def check_ready(self) -> None:
         """UnreachableError unless it says that it is ready."""
         self._asked(self._probe.check_ready)
-
-    def look(self, prefix: str, seconds: float) -> None:
-        """Find out what is known of it and of its copies of the collections that begin so. One that
-        tells nothing in time stays what it was taken for."""
-        pause = _PATIENT_LOOK_SECONDS
-        call = Call(lambda: self._look(prefix, seconds))
-        if call.wait(seconds):
-            try:
-                self.rank, pause = call.result(), _SHORT_LOOK_SECONDS
-            except SilentError:
-                pass
-            except UnreachableError:
-                self.rank = Rank(Standing.GONE)
-            except (StoreError, LookupError, *FAILURES):
-                pass  # such as a key that may not ask for it
-        self.look_again_at = time.monotonic() + pause
-
-    def _look(self, prefix: str, seconds: float) -> Rank:
-        deadline = time.monotonic() + seconds
-        nodes, server_seconds = self._probe.nodes(seconds)
-        copies, now_ms = Copies(nodes, prefix), 1000 * server_seconds
-        if copies.all_whole(now_ms):
-            return Rank(Standing.WHOLE)
-        if self._name is None and copies.collection:
-            client = self._opened(deadline, LOOK_SECONDS, unready=True)
-            self._name = name_of_server(client, copies.collection)
-        rank = copies.rank(self._name or "", now_ms)
-        if rank.standing is not Standing.WHOLE and not self._probe.is_ready():
-            return Rank(Standing.STARTING)
-        return rank
 
     def _asked(self, ask: Callable[[], _T]) -> _T:
         try:

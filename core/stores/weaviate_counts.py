@@ -15,7 +15,9 @@ def count(collection: WeaviateCollection, where: Filters | None = None) -> int:
     def act(rows: Rows) -> int:
         return rows.aggregate.over_all(filters=where, total_count=True).total_count or 0
 
-    return collection.read(act, 0, long=where is not None)
+    if where is None:  # of this the servers themselves take what most of them have
+        return collection.read(act, 0)
+    return max(collection.answers(act, long=True), default=0)
 
 
 class RootCounts:
@@ -62,4 +64,7 @@ class RootCounts:
             groups = rows.aggregate.over_all(group_by=by_root, total_count=True).groups
             return {str(group.grouped_by.value): group.total_count or 0 for group in groups}
 
-        return self._collection.read(act, {}, long=True)
+        most: dict[str, int] = {}
+        for groups in self._collection.answers(act, long=True):
+            most |= {root: max(rows, most.get(root, 0)) for root, rows in groups.items()}
+        return most

@@ -46,7 +46,7 @@ def inspect(text: str, api_key: str | None) -> Inspection:
                 away.append(error)
     if not versions:
         raise away[0]
-    servers = WeaviateServers(url, api_key, ask_majority=False)
+    servers = WeaviateServers(url, api_key)
     with closing(servers):
         return Inspection(
             versions,

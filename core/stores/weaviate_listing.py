@@ -10,6 +10,7 @@ from core.stores.weaviate_client import Filters, Rows
 from core.stores.weaviate_collection import WeaviateCollection
 from core.stores.weaviate_errors import TooManyResultsError
 from core.stores.weaviate_objects import SLOTS, digests_filter, slots_filter
+from core.stores.weaviate_query import query
 
 _PAGE = 5_000
 _FULL = 0.8
@@ -39,7 +40,10 @@ class Listing:
         while first < SLOTS:
             slots = slots_filter(first, first + width)
             found, full = self.page(
-                slots if where is None else where & slots, properties, vectors=vectors
+                slots if where is None else where & slots,
+                properties,
+                vectors=vectors,
+                partly=width == 1,
             )
             if full and width > 1:
                 width //= 2
@@ -55,26 +59,32 @@ class Listing:
         while True:
             after, limit = last, min(_PIECE, self._page)
 
-            def fetch(rows: Rows, after: UUID | None = after, limit: int = limit) -> list[Any]:
-                return rows.query.fetch_objects(
-                    limit=limit, after=after, include_vector=True, return_properties=properties
-                ).objects
+            def find(rows: Rows, **returned: Any) -> list[Any]:
+                return rows.query.fetch_objects(limit=limit, after=after, **returned).objects  # noqa: B023
 
             try:
-                found = self._collection.read(fetch, None, long=True)
+                found = query(
+                    self._collection, find, properties=properties, vectors=True, long=True
+                )
             except TooManyResultsError:
                 if limit == 1:
                     raise
                 self._page = limit // 2
                 continue
-            if found is None:
+            if not found.lists:
                 if last is None:
                     return  # nothing was ever written
                 raise StoreError(f"The collection {self._collection.name} was deleted meanwhile.")
-            if not found:
+            # Beyond the end of a full list we do not know what that server has.
+            ends = [rows[-1].uuid for rows in found.lists if len(rows) == limit]
+            piece = sorted(found.rows, key=lambda row: row.uuid)
+            if ends:
+                piece = [row for row in piece if row.uuid <= min(ends)]
+            if piece:
+                yield piece
+            if not ends:
                 return
-            yield found
-            last = found[-1].uuid
+            last = min(ends)
 
     def page(
         self,
@@ -83,33 +93,43 @@ class Listing:
         *,
         vectors: bool = False,
         limit: int = _PAGE,
+        partly: bool = False,
     ) -> tuple[list[Any], bool]:
-        """Rows that match, and whether they fill a page: then there may be more."""
+        """Rows that match, and whether they fill a page: then there may be more, and they are
+        returned only if it may be `partly`."""
         while True:
             size = min(limit, self._page)
 
-            def fetch(rows: Rows, size: int = size) -> list[Any]:
-                return rows.query.fetch_objects(
-                    limit=size,
-                    filters=where,
-                    include_vector=vectors,
-                    return_properties=properties,
-                ).objects
+            def find(rows: Rows, **returned: Any) -> list[Any]:
+                return rows.query.fetch_objects(limit=size, filters=where, **returned).objects  # noqa: B023
 
             try:
-                found = self._collection.read(fetch, list[Any](), long=True)
+                found = query(
+                    self._collection,
+                    find,
+                    properties=properties,
+                    vectors=vectors,
+                    long=True,
+                    full=None if partly else size,
+                )
             except TooManyResultsError:
                 if size == 1:
                     raise
                 self._page = size // 2
             else:
-                return found, len(found) >= size
+                return found.rows, any(len(rows) >= size for rows in found.lists)
 
     def one_of_each(self, digests: Sequence[str], *, vectors: bool = False) -> Iterator[Any]:
         """At least one row of every digest that has rows, however many copies there are."""
         for some in chunks(digests, _DIGESTS):
             limit = 1 if len(some) == 1 else 2 * len(some)
-            found, full = self.page(digests_filter(some), ["digest"], vectors=vectors, limit=limit)
+            found, full = self.page(
+                digests_filter(some),
+                ["digest"],
+                vectors=vectors,
+                limit=limit,
+                partly=len(some) == 1,
+            )
             if full and len(some) > 1:
                 for half in chunks(some, (len(some) + 1) // 2):
                     yield from self.one_of_each(half, vectors=vectors)

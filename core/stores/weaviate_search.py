@@ -1,6 +1,8 @@
 """The nearest rows of a Weaviate collection, with exact distances."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from core.stores.exact import nearest, order
 from core.stores.weaviate_client import Filters, Rows
 from core.stores.weaviate_collection import WeaviateCollection
 from core.stores.weaviate_errors import TooManyResultsError
+from core.stores.weaviate_query import Found, query
 
 _MARGIN = 8
 """Rows asked for beyond k, so that a tie at the k-th place is mostly seen at once."""
@@ -28,54 +31,60 @@ class Search:
     def __call__(self, vector: Vector, k: int, where: Filters | None) -> list[Hit]:
         """The k nearest rows that match, in order."""
         limit = k + _MARGIN
-        hits: list[Hit] = []
         while True:
             limit = min(limit, self._most)
             try:
-                found = self._candidates(vector, limit, where)
+                found = self._candidates(vector, k, limit, where)
             except TooManyResultsError:
                 if limit == 1:
                     raise
                 self._most = limit // 2
                 continue
-            hits = _hits(vector, k, list({each.uuid: each for each in found}.values()))
-            if len(found) < limit and where is None:
+            rows = list({each.uuid: each for each in found.rows}.values())
+            hits = _hits(vector, limit, rows) if rows else []
+            all_found = all(len(rows) < limit for rows in found.lists)
+            if all_found and where is None:
                 # The graph does not lead to every row; with a filter that lets few enough rows
                 # through, which every one does here, the server compares them all.
                 where = objects.slots_filter(0, objects.SLOTS)
-            elif len(found) < limit or limit == self._most or _is_complete(vector, found, hits):
-                return hits
+            elif all_found or limit == self._most or _is_complete(hits, k):
+                return hits[:k]
             else:
                 limit *= 4  # ties reach beyond the limit, and their order is by place
 
-    def _candidates(self, vector: Vector, limit: int, where: Filters | None) -> list[Any]:
-        query: Any = vector  # numpy is taken, whatever the annotations say
+    def _candidates(self, vector: Vector, k: int, limit: int, where: Filters | None) -> Found:
+        near: Any = vector  # numpy is taken, whatever the annotations say
 
-        def act(rows: Rows) -> list[Any]:
-            return rows.query.near_vector(
-                near_vector=query,
-                limit=limit,
-                filters=where,
-                include_vector=True,
-                return_properties=[*objects.PLACE, "digest"],
-            ).objects
+        def find(rows: Rows, **returned: Any) -> list[Any]:
+            found = rows.query.near_vector(near_vector=near, limit=limit, filters=where, **returned)
+            return list(found.objects)
 
-        return self._collection.read(act, list[Any]())
+        def nearest_ids(rows: Sequence[Any]) -> list[UUID]:
+            return [rows[row].uuid for row, _ in _nearest(vector, rows, k)] if rows else []
+
+        return query(
+            self._collection,
+            find,
+            properties=[*objects.PLACE, "digest"],
+            vectors=True,
+            matter=nearest_ids,
+        )
 
 
-def _hits(vector: Vector, k: int, found: list[Any]) -> list[Hit]:
-    if not found:
-        return []
+def _nearest(vector: Vector, found: Sequence[Any], k: int) -> list[tuple[int, float]]:
     # Computed here, in float64 and from the vectors as they were written: the same to the last
     # digit as every other store, whatever the server's index makes of them.
-    near = nearest(vector, np.stack([objects.to_vector(each) for each in found]), k)
+    return nearest(vector, np.stack([objects.to_vector(each) for each in found]), k)
+
+
+def _hits(vector: Vector, k: int, found: Sequence[Any]) -> list[Hit]:
     hits = (
         Hit(objects.to_place(found[row]), found[row].properties["digest"], distance)
-        for row, distance in near
+        for row, distance in _nearest(vector, found, k)
     )
     return sorted(hits, key=order)[:k]
 
 
-def _is_complete(vector: Vector, found: list[Any], hits: list[Hit]) -> bool:
-    farthest = nearest(vector, objects.to_vector(found[-1])[None], 1)[0][1]
-    return farthest > hits[-1].distance + _NOISE
+def _is_complete(hits: list[Hit], k: int) -> bool:
+    """Whether the last one is too far away to tie with the k-th."""
+    return hits[-1].distance > hits[k - 1].distance + _NOISE

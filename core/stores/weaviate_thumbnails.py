@@ -88,7 +88,7 @@ class WeaviateThumbnails:
                 limit=_SWEEP, after=after, return_properties=["digest"]
             ).objects
 
-        found = self._collection.read(act, list[Any](), long=True)
+        found = self._collection.read(act, list[Any]())
         digests = {each.uuid: each.properties["digest"] for each in found}
         live = needed(list(digests.values())) if digests else set()
         if orphans := [image_id for image_id, digest in digests.items() if digest not in live]:

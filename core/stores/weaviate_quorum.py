@@ -1,0 +1,57 @@
+"""What counts of the rows that several servers hold.
+
+A Weaviate server answers from its own copy, whatever consistency level is asked
+(`objectVectorSearch` and `objectSearchByShard` in `adapters/repos/db/index.go`, 1.39.3). What it
+missed while it was away it neither finds nor lists until the servers have compared their copies,
+which takes a minute. So the quorum of readers is ours: of N copies a write is confirmed by a
+majority W, and N - W + 1 servers are asked, of which at least one has taken part in it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+Objects = Sequence[Any]
+"""As the client gives them, with `uuid` and `metadata.last_update_time`."""
+
+
+def majority(copies: int) -> int:
+    """How many of them confirm a write."""
+    return copies // 2 + 1
+
+
+def enough(copies: int) -> int:
+    """How many of them have at least one that took part in any write that was confirmed."""
+    return copies - majority(copies) + 1
+
+
+def newest(lists: Iterable[Objects]) -> dict[UUID, Any]:
+    """Every object once, in its latest version."""
+    found: dict[UUID, Any] = {}
+    for each in (each for objects in lists for each in objects):
+        known = found.get(each.uuid)
+        if known is None or _written(each) > _written(known):
+            found[each.uuid] = each
+    return found
+
+
+def differing(lists: Sequence[Objects]) -> set[UUID]:
+    """Objects that not all have, or not in the same version."""
+    versions = [{each.uuid: _written(each) for each in objects} for objects in lists]
+    all_ids = set[UUID]().union(*versions)
+    return {each for each in all_ids if len({known.get(each) for known in versions}) > 1}
+
+
+def held(answers: Sequence[Objects], copies: int) -> tuple[set[UUID], set[UUID]]:
+    """Of what these servers have: what a majority may have confirmed, were it only with the servers
+    that did not answer, and what it has for sure. What only fewer have is a deletion that they
+    missed, or a write that nobody was told of."""
+    count = Counter(uuid for objects in answers for uuid in {each.uuid for each in objects})
+    away = copies - len(answers)
+    certain = {uuid for uuid, servers in count.items() if servers >= majority(copies)}
+    return {u for u, servers in count.items() if servers + away >= majority(copies)}, certain
+
+
+def _written(each: Any) -> Any:
+    return each.metadata.last_update_time

@@ -1,0 +1,144 @@
+"""Rows as a quorum of servers has them: what was confirmed is found, what was deleted is not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.stores.weaviate_query import Found, query
+from core.stores.weaviate_quorum import enough, majority
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class Replicas:
+    """A collection of which each server has a copy of its own: number of the row -> version."""
+
+    copies: int = 3
+    held: list[dict[int, int]] = field(default_factory=list)
+    away: set[int] = field(default_factory=set)
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        self.held = self.held or [{} for _ in range(self.copies)]
+
+    def answers(
+        self,
+        act: Callable[[Any], _T],
+        servers: int | None = None,
+        *,
+        long: bool = False,  # noqa: ARG002
+    ) -> list[_T]:
+        there = [rows for server, rows in enumerate(self.held) if server not in self.away]
+        self.asked += 1
+        return [act(rows) for rows in there[: servers or enough(self.copies)]]
+
+    def all(self, **options: Any) -> Found:
+        """Every row."""
+        return query(self, found, properties=[], again=by_ids, **options)
+
+
+def found(rows: dict[int, int], **_: object) -> list[Any]:
+    return [
+        SimpleNamespace(uuid=UUID(int=row), metadata=SimpleNamespace(last_update_time=version))
+        for row, version in rows.items()
+    ]
+
+
+def by_ids(ids: Any) -> Callable[..., list[Any]]:
+    return lambda rows, **_: [each for each in found(rows) if each.uuid in set(ids)]
+
+
+def versions(result: Found) -> dict[int, int]:
+    assert len({row.uuid for row in result.rows}) == len(result.rows)
+    return {row.uuid.int: row.metadata.last_update_time for row in result.rows}
+
+
+def test_servers_that_agree_are_asked_once() -> None:
+    collection = Replicas(held=[{1: 1, 2: 1}, {2: 1, 1: 1}, {}])
+    assert versions(collection.all()) == {1: 1, 2: 1}
+    assert collection.asked == 1
+
+
+@pytest.mark.parametrize("behind", range(3))
+def test_one_that_was_away_hides_no_row_and_brings_none_back(behind: int) -> None:
+    held = [{1: 1, 2: 5, 3: 1} for _ in range(3)]
+    held[behind] = {2: 1, 3: 1, 4: 1}  # it missed row 1, a new version of 2, and the end of 4
+    assert versions(Replicas(held=held).all()) == {1: 1, 2: 5, 3: 1}
+
+
+def test_where_a_majority_cannot_be_seen_a_row_is_given_rather_than_missed() -> None:
+    collection = Replicas(held=[{1: 1}, {}, {1: 1}], away={2})
+    assert versions(collection.all()) == {1: 1}
+    collection.away = {1, 2}
+    assert versions(collection.all()) == {1: 1}
+
+
+def test_a_row_that_one_alone_got_is_none() -> None:
+    assert versions(Replicas(held=[{1: 1}, {}, {}]).all()) == {}
+
+
+def test_lists_that_are_cut_are_not_compared() -> None:
+    collection = Replicas(held=[{1: 1}, {2: 1, 3: 1}, {}])
+    result = collection.all(full=2)
+    assert (result.rows, [len(rows) for rows in result.lists]) == ([], [1, 2])
+    assert collection.asked == 1
+
+
+def test_only_what_matters_is_looked_at_again() -> None:
+    """Of the two lowest numbers the first is deleted: then the third matters, too."""
+    collection = Replicas(held=[{1: 1, 2: 1, 3: 1, 4: 1}, {2: 1}, {2: 1, 3: 1}])
+
+    def lowest(rows: Any) -> list[UUID]:
+        return sorted(row.uuid for row in rows)[:2]
+
+    assert versions(collection.all(matter=lowest)) == {2: 1, 3: 1, 4: 1}
+    assert collection.asked == 5
+
+
+def test_one_server_is_taken_at_its_word() -> None:
+    assert versions(Replicas(copies=1, held=[{1: 1}]).all()) == {1: 1}
+    assert Replicas(away={0, 1, 2}).all() == ([], [])
+
+
+write = st.tuples(
+    st.integers(0, 5), st.booleans(), st.sets(st.integers(0, 4), min_size=1, max_size=5)
+)
+
+
+@given(st.sampled_from([2, 3, 4, 5]), st.lists(write, max_size=30), st.data())
+def test_whatever_is_written_and_deleted_and_whoever_misses_it(
+    copies: int, writes: list[tuple[int, bool, set[int]]], data: st.DataObject
+) -> None:
+    """A write is confirmed if a majority took part in it, and may have happened if not."""
+    collection = Replicas(copies)
+    confirmed: dict[int, int | None] = {}
+    possible: dict[int, set[int | None]] = {}
+    for version, (row, keeps, reached) in enumerate(writes, 1):
+        servers = {server for server in reached if server < copies}
+        for server in servers:
+            if keeps:
+                collection.held[server][row] = version
+            else:
+                collection.held[server].pop(row, None)
+        outcome = version if keeps else None
+        if len(servers) >= majority(copies):
+            confirmed[row], possible[row] = outcome, {outcome}
+        else:
+            possible.setdefault(row, {None}).add(outcome)
+    away = copies - majority(copies)
+    collection.away = data.draw(st.sets(st.integers(0, copies - 1), max_size=away))
+    shown = versions(collection.all())
+    for row, version in confirmed.items():
+        if possible[row] == {version} and version is not None:
+            assert shown.get(row) == version
+        elif possible[row] == {version} and not collection.away:
+            assert row not in shown
+    if not collection.away:
+        assert all(version in possible[row] for row, version in shown.items())
