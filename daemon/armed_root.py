@@ -7,8 +7,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.paths import path_text
-from core.records import Place
 from daemon.inotify import (
     IN_ATTRIB,
     IN_CLOSE_WRITE,
@@ -24,6 +22,7 @@ from daemon.inotify import (
     LIMITS,
     Record,
 )
+from daemon.losses import Losses, Lost
 from daemon.mounts import Mounts
 from daemon.signals import Ignored, SafeSink, Trouble
 from daemon.watched_tree import WatchedTree
@@ -36,14 +35,6 @@ while a million folders are being armed."""
 CHECK_SECONDS = 1.0
 RETRY_WATCHES_SECONDS = 600.0
 """Folders for which the system had no watch left are tried again after so long."""
-
-
-class Lost(Exception):  # noqa: N818 - not an error: the root is armed anew
-    """The watches of the root are worth nothing any more; the message is a sentence."""
-
-    def __init__(self, trouble: Trouble, detail: str) -> None:
-        super().__init__(detail)
-        self.trouble = trouble
 
 
 @dataclass
@@ -90,6 +81,7 @@ class ArmedRoot:
         """When an event of the canary's folder last arrived, or could have for the first time; None
         without a canary. Monotonic."""
         self._root = root
+        self._losses = Losses(root)
         self._path = path
         self._sink = sink
         self._ignored = ignored
@@ -102,11 +94,11 @@ class ArmedRoot:
             self._identity = identity(path)
             top = os.fsencode(path.resolve())
         except OSError as error:
-            raise self._gone(error) from None
+            raise self._losses.gone(error) from None
         try:
             self._tree = WatchedTree(top, lambda folder: self._is_ignored(folder, is_dir=True))
         except OSError as error:
-            raise self._limit(b"", error) from None
+            raise self._losses.limit(b"", error) from None
         self._canary = self._tree.add_canary(canary) if canary else None
         if self._canary is not None:
             self.heard_seconds = time.monotonic()
@@ -157,11 +149,11 @@ class ArmedRoot:
             walk.todo += self._tree.visit(path)
         except OSError as error:
             limit = error.errno in LIMITS
-            raise (self._limit(path, error) if limit else self._gone(error)) from None
+            raise (self._losses.limit(path, error) if limit else self._losses.gone(error)) from None
         if self._tree.refusal and not self._limit_told:
             self._limit_told = True
             self._retry_watches_at = time.monotonic() + RETRY_WATCHES_SECONDS
-            detail = str(self._limit(*self._tree.refusal))
+            detail = str(self._losses.limit(*self._tree.refusal))
             self._sink.trouble(self._root, Trouble.WATCH_LIMIT, detail)
 
     def _read(self, timeout_seconds: float) -> None:
@@ -192,15 +184,13 @@ class ArmedRoot:
             if self._tree.watches(above) and not self._is_ignored(path, is_dir=True):
                 self._walks.append(_Walk(path))
                 if path in unmounted:
-                    batch.troubles.setdefault(Trouble.UNMOUNT, self._unmounted(path))
+                    batch.troubles.setdefault(Trouble.UNMOUNT, self._losses.unmounted(path))
 
     def _apply(self, record: Record, batch: _Batch) -> None:
         tree = self._tree
         wd, mask, name = record
         if mask & IN_Q_OVERFLOW:
-            batch.troubles[Trouble.OVERFLOW] = (
-                f"Too many changes at once in root '{self._root}': all of it is compared."
-            )
+            batch.troubles[Trouble.OVERFLOW] = self._losses.overflow()
             self._walks = [_Walk(b"")]  # folders may have come and gone unseen, too
             return
         if wd == self._canary:
@@ -211,12 +201,12 @@ class ArmedRoot:
             return
         if mask & IN_UNMOUNT:
             if not folder:
-                raise Lost(Trouble.UNMOUNT, self._unmounted(folder))
+                raise Lost(Trouble.UNMOUNT, self._losses.unmounted(folder))
             if self._mounts is None:  # else they tell which disk it is, not which folder of it
-                batch.troubles.setdefault(Trouble.UNMOUNT, self._unmounted(folder))
+                batch.troubles.setdefault(Trouble.UNMOUNT, self._losses.unmounted(folder))
         if mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT):
             if not folder:
-                raise self._gone(None)
+                raise self._losses.gone()
             if mask & IN_IGNORED:
                 tree.forget(wd)
             return  # the folder above tells the rest
@@ -242,31 +232,9 @@ class ArmedRoot:
         try:
             found = identity(self._path)
         except OSError as error:
-            raise self._gone(error) from None
+            raise self._losses.gone(error) from None
         if found != self._identity:
-            raise Lost(
-                Trouble.ROOT_CHANGED, f"Another folder now lies where root '{self._root}' was."
-            )
+            raise self._losses.changed()
 
     def _is_ignored(self, path: bytes, *, is_dir: bool) -> bool:
         return self._ignored(self._root, path, is_dir)
-
-    def _name(self, path: bytes) -> Place:
-        return Place(self._root, path_text(path))
-
-    def _unmounted(self, path: bytes) -> str:
-        return f"The disk of '{self._name(path)}' was unmounted."
-
-    def _gone(self, error: OSError | None) -> Lost:
-        reason = error.strerror if error else "it was moved or deleted"
-        return Lost(
-            Trouble.ROOT_GONE,
-            f"The folder of root '{self._root}' cannot be watched: {reason}. It is tried again.",
-        )
-
-    def _limit(self, path: bytes, error: OSError) -> Lost:
-        return Lost(
-            Trouble.WATCH_LIMIT,
-            f"'{self._name(path)}' cannot be watched ({error.strerror}): changes are found by the "
-            "scans only. Raise fs.inotify.max_user_watches or max_user_instances.",
-        )

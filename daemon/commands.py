@@ -7,6 +7,7 @@ from core.errors import AppError, UsageError
 from core.paths import path_text
 from core.records import Place
 from core.state import Progress
+from daemon import orders
 from daemon.control import Document, Request
 from daemon.engine import Engine
 from daemon.sync import SyncReport
@@ -32,14 +33,14 @@ def execute(engine: Engine, command: str, arguments: Document, tell: Tell) -> Do
             places = [engine_place(engine, Path(path)) for path in paths] or engine.everything
             return _document(engine.sync_to_the_end(places, listener))
         case "approve", _:
-            return _document(engine.approve())
+            return _document(orders.approve(engine))
         case "adopt", {"root": str(root)}:
-            engine.adopt(root)
+            orders.adopt(engine, root)
             return _document(engine.sync_to_the_end([Place(root, "")], listener))
         case "forget", {"root": str(root)}:
-            return {"forgotten": engine.forget(root)}
+            return {"forgotten": orders.forget(engine, root)}
         case "forget", {"all": True}:
-            return {"forgotten": engine.forget(None)}
+            return {"forgotten": orders.forget(engine, None)}
     raise UsageError(f"The daemon knows no command '{command}' with these arguments.")
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection
 from core.bootstrap import (
     SECOND_DAEMON,
     NothingIndexed,
-    decoder_version,
     open_database,
     open_decoder,
     open_embedder,
@@ -20,23 +19,21 @@ from core.bootstrap import (
 )
 from core.candidates import Candidates
 from core.config import Config
-from core.embedders import Embedder
-from core.errors import AppError, UsageError
+from core.errors import AppError
 from core.files import FileLock
-from core.index import ImageIndex
 from core.records import Place
 from core.state import read_rejections, write_rejections
 from daemon.board import Board
 from daemon.counters import EmbeddedTotal
 from daemon.forecast import forecast
 from daemon.holds import Holds
-from daemon.ingest import Ingest
 from daemon.job import Job, Listener
 from daemon.metrics import Metrics
 from daemon.mirrors import Mirrors, switch_blocker
 from daemon.recent import RecentlyDeleted
 from daemon.roots import Roots
 from daemon.scanner import Scanner
+from daemon.services import Services
 from daemon.sync import SyncReport, SyncService
 from daemon.tally import Tally
 from daemon.work import Work
@@ -67,33 +64,43 @@ class Engine:
 
     def _open(self, config: Config) -> None:
         folder = config.state / "daemon"
-        self._database = open_database(config, writable=True)
-        self._workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
-        self._decoder = open_decoder(config, workers=self._workers, around=self.metrics.around)
+        self.database = open_database(config, writable=True)
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
+        self._decoder = open_decoder(config, workers=workers, around=self.metrics.around)
         self.candidates = Candidates(config.ignore)
         self.roots = Roots(config.roots, folder / "roots.json", marker=config.watch.marker)
         self.holds = Holds(folder / "held.json", config.watch.hold_deletions_above)
         self._never_holds = Holds(folder / "held-while-building.json", 1)
-        self._recent = RecentlyDeleted(folder / "recent.sqlite")
-        self._rejections = read_rejections(folder)
-        self._saved_rejections = dict(self._rejections)
-        self.board = Board(folder, dict.fromkeys(config.roots, 0), self._database.address)
+        self.recent = RecentlyDeleted(folder / "recent.sqlite")
+        self.rejections = read_rejections(folder)
+        self._saved_rejections = dict(self.rejections)
+        self.board = Board(folder, dict.fromkeys(config.roots, 0), self.database.address)
         self.board.start()
         self.mirrors = Mirrors(
             config,
-            self._database,
+            self.database,
             open_configured=open_embedder,
             open_named=open_named,
             open_preview=open_preview,
         )
-        self._services: dict[str, SyncService] = {}
-        self._tally = Tally(self.board, self._database, self.mirrors, self.holds)
+        self._services = Services(
+            config,
+            self.database,
+            self._decoder,
+            candidates=self.candidates,
+            roots=self.roots,
+            recent=self.recent,
+            rejections=self.rejections,
+            metrics=self.metrics,
+            workers=workers,
+        )
+        self._tally = Tally(self.board, self.database, self.mirrors, self.holds)
         self.reported: Callable[[Collection[Place], SyncReport], object] = lambda *_: None
         """Told of every sync of the index that answers, whoever asked for it."""
 
     def open_model(self) -> None:
         """Choose and load the model; takes seconds."""
-        self._database.claim()
+        self.database.claim()
         self.mirrors.open()
         self._total = EmbeddedTotal(
             self.config.state / "daemon" / "embedded.json", self.mirrors.catalogue.created
@@ -103,7 +110,7 @@ class Engine:
 
     def open_catalogue(self) -> None:
         """For orders that need no model. NothingIndexed if there is no index."""
-        catalogue = self._database.catalogue()
+        catalogue = self.database.catalogue()
         if catalogue is None:
             raise NothingIndexed
         self.mirrors.catalogue = catalogue
@@ -111,9 +118,9 @@ class Engine:
     def close(self) -> None:
         """Idempotent; the locks go last."""
         self._decoder.close()
-        self._recent.close()
+        self.recent.close()
         self.roots.close()
-        self._database.close()
+        self.database.close()
         self.board.stop()
         self._unlock()
 
@@ -154,7 +161,7 @@ class Engine:
             return SyncReport(suspended={r: str(self.root_problem(r)) for r in roots})
         around = self.board.work
         job = self._job(listener, urgent)
-        service = self._service(self.mirrors.serving, self.holds)
+        service = self._services.of(self.mirrors.serving, self.holds)
         try:
             self._forecast(service, places, job)
             report = service.sync(places, job, settled=settled, announced=announced)
@@ -189,7 +196,7 @@ class Engine:
         """Why the root is left alone; None if it is healthy and the model is there."""
         if self.mirrors.serving is None:
             return self.mirrors.problem or "The model of this index cannot be loaded."
-        return self._service(self.mirrors.serving, self.holds).root_problem(root)
+        return self._services.of(self.mirrors.serving, self.holds).root_problem(root)
 
     def sync_to_the_end(self, places: Collection[Place], listener: Listener) -> SyncReport:
         """As a person asks for it: also waits for files that are just being written."""
@@ -212,7 +219,7 @@ class Engine:
         """One pass over the index being built; switch to it once a pass finds nothing to do (what
         was urgent meanwhile went to the index that answers, and is found by the next pass)."""
         assert self.mirrors.building is not None
-        service = self._service(self.mirrors.building, self._never_holds)
+        service = self._services.of(self.mirrors.building, self._never_holds)
         try:
             job = self._job(listener, urgent)
             self._forecast(service, self.everything, job)
@@ -224,7 +231,7 @@ class Engine:
         # A file that is always being written is no reason to wait: the next scan looks at it.
         if report.found > len(report.again) or report.stopped:
             return False
-        old = self._database.vectors(self.mirrors.catalogue.serving)
+        old = self.database.vectors(self.mirrors.catalogue.serving)
         blocker = switch_blocker(report, old, self.config.roots, holding=bool(self.holds))
         self.board.problem("switch", blocker)
         if blocker:
@@ -242,91 +249,21 @@ class Engine:
             if self.build(listener, list) or self.stop.wait(0.2):
                 return
 
-    def _service(self, embedder: Embedder, holds: Holds) -> SyncService:
-        if embedder.name not in self._services:
-            index = ImageIndex(
-                embedder.name,
-                lambda: embedder,
-                self._database.vectors(embedder.name, embedder.dim),
-                self._decoder,
-                list(self.config.roots),
-                around=self.metrics.around,
-            )
-            ingest = Ingest(
-                index,
-                self._decoder,
-                self.config.roots,
-                self._recent,
-                max_megabytes=self.config.images.max_megabytes,
-                workers=self._workers,
-            )
-            self._services[embedder.name] = SyncService(
-                index,
-                ingest,
-                {r: Scanner(r, path, self.candidates) for r, path in self.config.roots.items()},
-                roots=self.roots,
-                holds=holds,
-                recent=self._recent,
-                rejections=self._rejections,
-                decoder_version=decoder_version(self.config),
-                settle_seconds=self.config.watch.settle_seconds,
-            )
-        return self._services[embedder.name]
-
-    # ---- what a person may order ------------------------------------------------------------
-
-    def approve(self) -> SyncReport:
-        """Release what is held."""
-        return self.sync(self.holds.approve())
-
-    def adopt(self, root: str) -> None:
-        """Accept the folder that is there now as the root."""
-        if root not in self.config.roots:
-            raise UsageError(
-                f"There is no root '{root}'; there are: {', '.join(self.config.roots)}."
-            )
-        try:
-            self.roots.adopt(root)
-        except OSError as error:
-            folder = self.config.roots[root]
-            raise AppError(f"{folder} cannot be adopted: {error.strerror}.") from None
-
-    def forget(self, root: str | None) -> int:
-        """Delete the rows of a root (None: of all), and what is remembered of deleted rows."""
-        store = self._database.vectors(self.mirrors.catalogue.serving)
-        known = store.roots()
-        if root is not None and root not in known and root not in self.config.roots:
-            raise UsageError(f"No root '{root}' is configured or indexed.")
-        stores = [store]
-        if building := self.mirrors.catalogue.building:
-            stores.append(self._database.vectors(building))
-        for each in stores:
-            for name in [root] if root is not None else list(each.roots()):
-                each.delete([place.id for place in each.stamps([Place(name, "")])])
-                self.holds.forget(name)
-        self._recent.forget()
-        for place in [p for p in self._rejections if root in (None, p.root)]:
-            del self._rejections[place]
-        store.maintain()
-        self.refresh()
-        return sum(known.values()) if root is None else known.get(root, 0)
-
     # ---- housekeeping -----------------------------------------------------------------------
 
     def maintain(self) -> None:
         """At quiet times."""
-        self._recent.prune()
-        for service in self._services.values():
-            service.index.store.maintain()
+        self.recent.prune()
+        self._services.maintain()
 
     def refresh(self) -> None:
         """Count again what the status shows; keep the notes."""
-        self.board.rejected = len(self._rejections)
+        self.board.rejected = len(self.rejections)
         self.board.problem("model", self.mirrors.problem)
         self._tally.refresh()
-        if self._rejections != self._saved_rejections:
-            write_rejections(self.config.state / "daemon", self._rejections)
-            self._saved_rejections = dict(self._rejections)
+        if self.rejections != self._saved_rejections:
+            write_rejections(self.config.state / "daemon", self.rejections)
+            self._saved_rejections = dict(self.rejections)
 
 
 def _state_error(config: Config, error: Exception) -> AppError:

@@ -13,6 +13,7 @@ from core.index import ImageIndex
 from core.reader import ChangingError, Content, read_content
 from core.records import FileStamp, ImageRecord, IndexedStamp, Place, Vector
 from daemon.ahead import in_groups, map_ahead
+from daemon.known import Known, record
 from daemon.outcome import Monitor, Outcome
 from daemon.recent import RecentlyDeleted
 from daemon.row_writer import RowWriter
@@ -85,6 +86,7 @@ class _Run:
         self._outcome = outcome
         self._writer = writer
         self._under_way = under_way
+        self._known = Known(ingest._index, ingest._recent, under_way, writer.fresh)
 
     def run(self) -> Outcome:
         """To the end, or until it is to stop."""
@@ -176,29 +178,12 @@ class _Run:
         reads: Iterable[Content | tuple[Place, FileStamp, Exception]],
     ) -> Iterator[Content]:
         """The contents that must be embedded; the others are written or noted on the way."""
-        index, recent = self._parts._index, self._parts._recent
         for group in in_groups(reads, LOOK_UP, weigh=_weight, budget_bytes=LOOK_UP_BYTES):
             contents = [read for read in group if isinstance(read, Content)]
             for read in group:
                 if not isinstance(read, Content):
                     self._note(*read)
-            met = {content.digest for content in contents}
-            digests = [d for d in met if not self._under_way.is_waited_for(d)]
-            vectors = index.store.find_vectors(digests)
-            remembered = recent.find(index.name, [d for d in digests if d not in vectors])
-            records, unknown = [], []
-            for content in contents:
-                digest = content.digest
-                if digest in vectors:
-                    records.append(_record(content, vectors[digest]))
-                elif known := self._writer.fresh.get(digest):
-                    records.append(_record(content, *known))
-                elif digest in remembered:
-                    records.append(_record(content, *remembered[digest]))
-                elif known := self._under_way.around(digest):
-                    records.append(_record(content, *known))
-                elif self._under_way.wait(content):
-                    unknown.append(content)
+            records, unknown = self._known.sift(contents)
             self._writer.write(records)
             yield from unknown
 
@@ -229,7 +214,7 @@ class _Run:
         """Wait for the model, and hand the rows on."""
         self._writer.write(
             [
-                _record(same, vector, picture.thumbnail)
+                record(same, vector, picture.thumbnail)
                 for content, picture, vector in self._embedded()
                 for same in self._under_way.no_longer(content.digest)
             ]
@@ -251,15 +236,9 @@ class _Run:
         """The rows of everything with these bytes, if an inner run has embedded them."""
         if found := self._under_way.found(content.digest):
             waiting = self._under_way.no_longer(content.digest)
-            return [_record(same, *found) for same in waiting]
+            return [record(same, *found) for same in waiting]
         return []
 
 
 def _weight(read: Content | tuple[Place, FileStamp, Exception]) -> int:
     return len(read.data) if isinstance(read, Content) else 0
-
-
-def _record(content: Content, vector: Vector, thumbnail: bytes | None = None) -> ImageRecord:
-    return ImageRecord(
-        content.place, content.stamp, content.digest, vector, content.racy, thumbnail
-    )

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from threading import Event
 
-from daemon.armed_root import ArmedRoot, Lost
+from daemon.armed_root import ArmedRoot
+from daemon.losses import Lost
 from daemon.signals import SafeSink, Trouble
 
 logger = logging.getLogger(__name__)

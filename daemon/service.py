@@ -1,7 +1,6 @@
 """The daemon: one loop in which every reason to act ends in Engine.sync."""
 
 import logging
-import queue
 import sys
 import threading
 import time
@@ -11,16 +10,15 @@ from core.config import Config
 from core.errors import AppError, ConfigError
 from core.health import Vitals
 from core.pulse import Pulse
-from core.reader import COARSEST_TICK_SECONDS
 from core.records import Place
 from core.stages import Stages
 from core.summary import summary
+from daemon.aftermath import Aftermath
 from daemon.caretaker import Caretaker
-from daemon.commands import carry_out
-from daemon.control import ControlServer, Request
 from daemon.engine import Engine, Urgent
 from daemon.health import daemon_vitals
 from daemon.hints import Hints
+from daemon.inbox import Inbox
 from daemon.job import Listener
 from daemon.opening import open_patiently
 from daemon.pace import Pace
@@ -32,7 +30,6 @@ logger = logging.getLogger(__name__)
 HEALTH_SECONDS = 1.0
 MOUNTS_SECONDS = 0.25
 """A watcher that is being armed anew tells of no mount."""
-FAILED_AGAIN_SECONDS = 60
 ARM_SECONDS = 60
 """A tree whose folders are not all watched by then is scanned while the rest is being armed; the
 watcher asks for another look at every folder that it arms later."""
@@ -63,15 +60,14 @@ class Daemon:
         """False while the model is being loaded, perhaps downloaded, and folders are armed."""
         self._engine = Engine(config)
         self._hints = Hints(config.watch.settle_seconds)
-        self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        self._control = ControlServer(config.state / "daemon" / "control.sock", self._receive)
+        self._inbox = Inbox(config.state / "daemon" / "control.sock", self._hints.wake)
         self._caretaker = Caretaker(config, self._engine, self._hints)
         self._pace = Pace(config.watch.rescan_minutes)
         self._depth = 0
         """How many syncs are under way around the current one."""
         self._next_look = 0.0
-        self._failed: dict[Place, str] = {}
         self._dealt_with: list[Place] = []
+        self._aftermath = Aftermath(self._engine.board, self._hints, config.watch.settle_seconds)
         self._engine.reported = self._digest
         self._pulse = Pulse(SILENT_SECONDS)
         self._stages = stages or Stages()
@@ -104,10 +100,10 @@ class Daemon:
         try:
             self._stages.add("loop", self._pulse)
             self._stages.add("status", engine.board.pulse)
-            self._control.start()
-            self._stages.add("control socket", self._control.pulse)
+            self._inbox.start()
+            self._stages.add("control socket", self._inbox.pulse)
             with self._pulse.allowing(LONGEST_STEP_SECONDS):
-                open_patiently(engine, self._refuse, self._pulse.beat)
+                open_patiently(engine, self._inbox.refuse, self._pulse.beat)
             if engine.stop.is_set():
                 return
             if sys.platform == "linux":  # the stock observer of others gives no sign
@@ -120,7 +116,7 @@ class Daemon:
                 self._step()
         finally:
             self._caretaker.stop()
-            self._control.stop()
+            self._inbox.stop()
             engine.close()
             logger.info("Stopped")
 
@@ -164,7 +160,7 @@ class Daemon:
             return
         self._next_look = now + HEALTH_SECONDS
         board = self._engine.board
-        self._control.ensure()
+        self._inbox.ensure()
         board.ensure()
         watched_again = self._caretaker.look()
         self._pace.events(missing=self._caretaker.without_events)
@@ -229,10 +225,8 @@ class Daemon:
         return self._dealt_with
 
     def _serve_requests(self) -> None:
-        while not self._requests.empty():
-            request = self._requests.get()
-            carry_out(self._engine, request)
-            if request.command == "forget":  # of a root that stays: it is indexed again
+        for command in self._inbox.serve(self._engine):
+            if command == "forget":  # of a root that stays: it is indexed again
                 self._pace.scan_now()
 
     def _sync_due(self, due: list[Place], urgent: Urgent | None) -> None:
@@ -244,24 +238,9 @@ class Daemon:
             raise
 
     def _digest(self, asked: Collection[Place], report: SyncReport) -> None:
-        """Whoever asked for a sync, this is what follows from it."""
-        if not report.stopped:
-            self._hints.done(asked)
-            if not report.suspended:
-                self._dealt_with += asked
-        for place in report.again:
-            self._hints.postpone(place, self._config.watch.settle_seconds)
-        for place in report.racy:
-            self._hints.postpone(place, COARSEST_TICK_SECONDS)
-        for place in [p for p in self._failed if any(a.covers(p) for a in asked)]:
-            del self._failed[place]
-        self._failed |= report.failed
-        for place in report.failed:
-            self._hints.postpone(place, FAILED_AGAIN_SECONDS)
-        engine = self._engine
-        engine.board.problem("unreadable", _unreadable(self._failed))
-        for root, reason in report.suspended.items():
-            engine.board.state(root, "suspended", reason)
+        self._aftermath.follow(asked, report)
+        if not report.stopped and not report.suspended:
+            self._dealt_with += asked
         self._refresh_states()
 
     def _refresh_states(self) -> None:
@@ -278,24 +257,3 @@ class Daemon:
         self._pace.failed()
         self._engine.board.problem("work", sentence)
         self._engine.metrics.failures.inc()
-
-    def _refuse(self, error: AppError) -> None:
-        while not self._requests.empty():
-            self._requests.get().fail(error)
-
-    # ---- from other threads -----------------------------------------------------------------
-
-    def _receive(self, request: Request) -> None:
-        self._requests.put(request)
-        self._hints.wake()
-
-
-def _unreadable(failed: dict[Place, str]) -> str | None:
-    if not failed:
-        return None
-    place, reason = min(failed.items())
-    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-    return (
-        f"Cannot be read: {place} ({reason}){more}. What is indexed of it stays; "
-        "check the permissions and the disk."
-    )

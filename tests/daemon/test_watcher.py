@@ -14,7 +14,8 @@ from random import Random
 
 import pytest
 
-from daemon.armed_root import ArmedRoot, Lost
+from daemon.armed_root import ArmedRoot
+from daemon.losses import Lost
 from daemon.root_keeper import RootKeeper
 from daemon.signals import SafeSink
 from daemon.watcher import Trouble, Watcher

@@ -112,7 +112,7 @@ MUTANTS = [
     ),
     Mutant(
         "a moved file under way is not embedded twice",
-        "daemon/ingest.py", "elif known := self._under_way.around(digest):",
+        "daemon/known.py", "elif known := self._under_way.around(digest):",
         "elif known := None:", ENGINE,
     ),
     Mutant(

@@ -29,7 +29,7 @@ RUNS = [
     ),
     Mutant(
         "F13: known bytes cost no embedding",
-        "daemon/ingest.py", " if digest in vectors:\n", " if False:\n",
+        "daemon/known.py", " if digest in vectors:\n", " if False:\n",
         "tests/faults/test_files.py::test_a_folder_moved_every_way[300]",
     ),
     Mutant(
