@@ -101,7 +101,7 @@ class Round(Generic[_T]):
             )
         except UnreachableError as error:
             self._ring.give_up(connection, error)
-            self._note(connection.address, error, used_before=used_before)
+            self._note(connection.address, error, old=used_before, last_chance=last_chance)
             return False
         with self._lock:
             self._answers.append(answer)
@@ -111,15 +111,17 @@ class Round(Generic[_T]):
         with self._lock:
             return bool(self._unready) or self._ring.first(but=self._taken) is not None
 
-    def _note(self, address: Address, error: UnreachableError, *, used_before: bool) -> None:
+    def _note(
+        self, address: Address, error: UnreachableError, *, old: bool, last_chance: bool
+    ) -> None:
         with self._lock:
             self._away = error
             self._busy |= isinstance(error, BusyError)
             self._silence_seconds = min(self._silence_seconds, 1)
-            if used_before and address not in self._retried:
+            if old and address not in self._retried:
                 self._retried.add(address)
                 self._taken.discard(address)
-            elif isinstance(error, NotReadyError):
+            elif isinstance(error, NotReadyError) and not last_chance:
                 self._unready.append(address)
 
     def _unreachable(self) -> StoreError:
