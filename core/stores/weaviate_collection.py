@@ -139,7 +139,7 @@ class WeaviateCollection:
             properties=list(self._layout.fields),
             vectors=self._layout.vectors,
             dated=True,
-            again=lambda _: find,
+            again=lambda *_: find,
         )
         return found.rows[0] if found.rows else None
 

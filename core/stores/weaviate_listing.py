@@ -111,6 +111,7 @@ class Listing:
                     vectors=vectors,
                     long=True,
                     full=None if partly else size,
+                    where=where,
                 )
             except TooManyResultsError:
                 if size == 1:

@@ -5,12 +5,14 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from core.stores.weaviate_client import Filter, MetadataQuery, Rows
-from core.stores.weaviate_quorum import differing, enough, held, newest
+from core.stores.weaviate_client import Filter, Filters, MetadataQuery, Rows
+from core.stores.weaviate_quorum import differing, enough, held, newest, written
 
 _T = TypeVar("_T")
 Find = Callable[..., list[Any]]
 """Takes the rows, and as keywords of the client what to return of them."""
+Again = Callable[[Sequence[UUID], Filters | None], Find]
+"""How to find those of the rows with these ids that match."""
 _AGAIN = 100
 """Rows asked for again at once."""
 
@@ -49,8 +51,9 @@ def query(
     dated: bool = False,
     long: bool = False,
     full: int | None = None,
+    where: Filters | None = None,
     matter: Callable[[Sequence[Any]], Iterable[UUID]] | None = None,
-    again: Callable[[Sequence[UUID]], Find] | None = None,
+    again: Again | None = None,
 ) -> Found:
     """What `find` finds; no row is missed whose write was confirmed, none given back whose deletion
     was.
@@ -59,8 +62,9 @@ def query(
         dated: return when each row was written.
         full: where a server finds so many, there are more, and no rows are returned: servers that
             have the same rows give different ones first.
+        where: what a row must match to be found; None where any row does.
         matter: which of the rows that were found must be right; all of them, if not said.
-        again: how to find the rows with some ids, where servers differ; by their ids, if not said.
+        again: how to find rows where servers differ; by their ids, if not said.
     """
 
     def act(find: Find, rows: Rows) -> list[Any]:
@@ -86,11 +90,20 @@ def query(
         unsettled.difference_update(some)
         for uuid in some:
             del found[uuid]
-        found |= _settled(collection, partial(act, (again or _by_ids)(some)), long=long)
+        counting = _counting(collection, partial(act, (again or _by_ids)(some, None)), long=long)
+        if where is not None:
+            matching = partial(act, (again or _by_ids)(some, where))
+            latest = newest(collection.answers(matching, long=long))
+            counting = {
+                uuid: latest[uuid]
+                for uuid, row in counting.items()
+                if uuid in latest and written(latest[uuid]) >= written(row)
+            }
+        found |= counting
     return Found(list(found.values()), lists)
 
 
-def _settled(
+def _counting(
     collection: Copied, act: Callable[[Rows], list[Any]], *, long: bool
 ) -> dict[UUID, Any]:
     """The rows that count, by as few servers as tell."""
@@ -105,9 +118,11 @@ def _settled(
     return {uuid: row for uuid, row in newest(answers).items() if uuid in kept}
 
 
-def _by_ids(ids: Sequence[UUID]) -> Find:
+def _by_ids(ids: Sequence[UUID], where: Filters | None) -> Find:
+    some = Filter.by_id().contains_any(ids)
+
     def find(rows: Rows, **returned: Any) -> list[Any]:
-        where = Filter.by_id().contains_any(ids)
-        return list(rows.query.fetch_objects(filters=where, limit=len(ids), **returned).objects)
+        filters = some if where is None else some & where
+        return list(rows.query.fetch_objects(filters=filters, limit=len(ids), **returned).objects)
 
     return find

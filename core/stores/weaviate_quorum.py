@@ -9,6 +9,7 @@ majority W, and N - W + 1 servers are asked, of which at least one has taken par
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -31,14 +32,14 @@ def newest(lists: Iterable[Objects]) -> dict[UUID, Any]:
     found: dict[UUID, Any] = {}
     for each in (each for objects in lists for each in objects):
         known = found.get(each.uuid)
-        if known is None or _written(each) > _written(known):
+        if known is None or written(each) > written(known):
             found[each.uuid] = each
     return found
 
 
 def differing(lists: Sequence[Objects]) -> set[UUID]:
     """Objects that not all have, or not in the same version."""
-    versions = [{each.uuid: _written(each) for each in objects} for objects in lists]
+    versions = [{each.uuid: written(each) for each in objects} for objects in lists]
     all_ids = set[UUID]().union(*versions)
     return {each for each in all_ids if len({known.get(each) for known in versions}) > 1}
 
@@ -53,5 +54,7 @@ def held(answers: Sequence[Objects], copies: int) -> tuple[set[UUID], set[UUID]]
     return {u for u, servers in count.items() if servers + away >= majority(copies)}, certain
 
 
-def _written(each: Any) -> Any:
-    return each.metadata.last_update_time
+def written(each: Any) -> datetime:
+    """When this version of it was."""
+    when: datetime = each.metadata.last_update_time
+    return when

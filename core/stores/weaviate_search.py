@@ -67,6 +67,7 @@ class Search:
             find,
             properties=[*objects.PLACE, "digest"],
             vectors=True,
+            where=where,
             matter=nearest_ids,
         )
 

@@ -1,11 +1,15 @@
 """Three servers that are one cluster, of which one is killed, frozen or restarted."""
 
+import os
 import random
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +19,7 @@ from core.stores.weaviate import WeaviateDatabase
 from core.stores.weaviate_rows import WeaviateStore
 from tests.conftest import NO_SERVER
 from tests.core.stores.helpers import DIM, record
+from tests.relay import TOP
 from tests.weaviate_cluster import NODES, WeaviateCluster
 from tests.weaviate_server import PROGRAM, WRITER_KEY, WeaviateServer
 
@@ -176,6 +181,25 @@ def found(
 ) -> bool:
     """In a scope the server compares all rows, without one it walks its graph."""
     return row.digest in {hit.digest for hit in store.search(row.vector, 3, under)}
+
+
+def test_what_holds_for_every_store_holds_on_a_cluster(
+    cluster: WeaviateCluster, name: str, tmp_path: Path
+) -> None:
+    tests = [f"tests/core/stores/test_{which}.py" for which in ("contract", "congruence")]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *tests, "-m", "weaviate and (slow or not slow)",
+         "-p", "no:cacheprovider", "--basetemp", tmp_path / "inner"],
+        cwd=TOP,
+        env={**os.environ, "WEAVIATE_URL": cluster.url(name), "WEAVIATE_API_KEY": WRITER_KEY},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )  # fmt: skip
+    print(result.stdout.splitlines()[-1])
+    assert result.returncode == 0, result.stdout
+    assert "skipped" not in result.stdout
 
 
 @pytest.mark.parametrize("killed", range(NODES))

@@ -43,6 +43,10 @@ class Replicas:
         """Every row."""
         return query(self, found, properties=[], again=by_ids, **options)
 
+    def even(self) -> Found:
+        """Rows of which the version is even."""
+        return query(self, even, properties=[], where=even, again=by_ids)  # type: ignore[arg-type]
+
 
 def found(rows: dict[int, int], **_: object) -> list[Any]:
     return [
@@ -51,8 +55,12 @@ def found(rows: dict[int, int], **_: object) -> list[Any]:
     ]
 
 
-def by_ids(ids: Any) -> Callable[..., list[Any]]:
-    return lambda rows, **_: [each for each in found(rows) if each.uuid in set(ids)]
+def even(rows: dict[int, int], **_: object) -> list[Any]:
+    return [each for each in found(rows) if each.metadata.last_update_time % 2 == 0]
+
+
+def by_ids(ids: Any, where: Any) -> Callable[..., list[Any]]:
+    return lambda rows, **_: [each for each in (where or found)(rows) if each.uuid in set(ids)]
 
 
 def versions(result: Found) -> dict[int, int]:
@@ -71,6 +79,14 @@ def test_one_that_was_away_hides_no_row_and_brings_none_back(behind: int) -> Non
     held = [{1: 1, 2: 5, 3: 1} for _ in range(3)]
     held[behind] = {2: 1, 3: 1, 4: 1}  # it missed row 1, a new version of 2, and the end of 4
     assert versions(Replicas(held=held).all()) == {1: 1, 2: 5, 3: 1}
+
+
+@pytest.mark.parametrize("away", [set[int](), {2}])
+@pytest.mark.parametrize("behind", range(2))
+def test_a_row_is_found_only_if_its_latest_version_matches(behind: int, away: set[int]) -> None:
+    held = [{1: 3, 2: 4, 3: 6} for _ in range(3)]
+    held[behind] = {1: 2, 2: 1, 3: 2}
+    assert versions(Replicas(held=held, away=away).even()) == {2: 4, 3: 6}
 
 
 def test_where_a_majority_cannot_be_seen_a_row_is_given_rather_than_missed() -> None:
@@ -135,6 +151,8 @@ def test_whatever_is_written_and_deleted_and_whoever_misses_it(
     away = copies - majority(copies)
     collection.away = data.draw(st.sets(st.integers(0, copies - 1), max_size=away))
     shown = versions(collection.all())
+    matching = {row: version for row, version in shown.items() if version % 2 == 0}
+    assert versions(collection.even()) == matching
     for row, version in confirmed.items():
         if possible[row] == {version} and version is not None:
             assert shown.get(row) == version
