@@ -19,7 +19,7 @@ from core.stores.weaviate_errors import BusyError, NoCollectionError
 from core.stores.weaviate_query import query
 from core.stores.weaviate_quorum import enough
 from core.stores.weaviate_schema import Layout, about, creation, differences
-from core.stores.weaviate_servers import WeaviateServers
+from core.stores.weaviate_servers import READ_SECONDS, WeaviateServers
 
 _T = TypeVar("_T")
 
@@ -62,7 +62,7 @@ class WeaviateCollection:
         act: Callable[[Rows], _T],
         servers: int | None = None,
         *,
-        long: bool = False,
+        seconds: float = READ_SECONDS,
     ) -> list[_T]:
         """What it makes of the rows of each of several servers, by its own copy of them; nothing
         where there is no such collection.
@@ -70,7 +70,7 @@ class WeaviateCollection:
         Args:
             servers: how many to ask; None: as many as it takes that any write that was confirmed
                 is known to one of them.
-            long: it is a piece of a long read.
+            seconds: how long it may take.
         """
         if not self.exists():
             return []
@@ -80,7 +80,7 @@ class WeaviateCollection:
                 return self._servers.several(
                     lambda client: act(self._rows(client, ConsistencyLevel.ONE)),
                     servers or enough(self.copies),
-                    long=long,
+                    seconds,
                 )
             except (NoCollectionError, BusyError) as error:
                 late = time.monotonic() - began >= _MADE_SECONDS

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from core.stores.weaviate_client import Filters, GroupByAggregate, Rows
 from core.stores.weaviate_collection import WeaviateCollection
+from core.stores.weaviate_servers import LIST_SECONDS
 
 _MOST_ROOTS = 10_000
 
@@ -17,7 +18,7 @@ def count(collection: WeaviateCollection, where: Filters | None = None) -> int:
 
     if where is None:  # of this the servers themselves take what most of them have
         return collection.read(act, 0)
-    return max(collection.answers(act, long=True), default=0)
+    return max(collection.answers(act, seconds=LIST_SECONDS), default=0)
 
 
 class RootCounts:
@@ -65,6 +66,6 @@ class RootCounts:
             return {str(group.grouped_by.value): group.total_count or 0 for group in groups}
 
         most: dict[str, int] = {}
-        for groups in self._collection.answers(act, long=True):
+        for groups in self._collection.answers(act, seconds=LIST_SECONDS):
             most |= {root: max(rows, most.get(root, 0)) for root, rows in groups.items()}
         return most

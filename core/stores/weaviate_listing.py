@@ -11,6 +11,7 @@ from core.stores.weaviate_collection import WeaviateCollection
 from core.stores.weaviate_errors import TooManyResultsError
 from core.stores.weaviate_objects import SLOTS, digests_filter, slots_filter
 from core.stores.weaviate_query import query
+from core.stores.weaviate_servers import LIST_SECONDS
 
 _PAGE = 5_000
 _FULL = 0.8
@@ -64,7 +65,11 @@ class Listing:
 
             try:
                 found = query(
-                    self._collection, find, properties=properties, vectors=True, long=True
+                    self._collection,
+                    find,
+                    properties=properties,
+                    vectors=True,
+                    seconds=LIST_SECONDS,
                 )
             except TooManyResultsError:
                 if limit == 1:
@@ -109,7 +114,7 @@ class Listing:
                     find,
                     properties=properties,
                     vectors=vectors,
-                    long=True,
+                    seconds=LIST_SECONDS,
                     full=None if partly else size,
                     where=where,
                 )

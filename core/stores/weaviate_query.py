@@ -1,5 +1,6 @@
 """Rows of a collection as a quorum of its servers has them."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -7,12 +8,14 @@ from uuid import UUID
 
 from core.stores.weaviate_client import Filter, Filters, MetadataQuery, Rows
 from core.stores.weaviate_quorum import differing, enough, held, newest, written
+from core.stores.weaviate_servers import READ_SECONDS
 
 _T = TypeVar("_T")
 Find = Callable[..., list[Any]]
 """Takes the rows, and as keywords of the client what to return of them."""
 Again = Callable[[Sequence[UUID], Filters | None], Find]
 """How to find those of the rows with these ids that match."""
+_LEAST_SECONDS = 0.5
 _AGAIN = 100
 """Rows asked for again at once."""
 
@@ -27,7 +30,7 @@ class Copied(Protocol):
         act: Callable[[Rows], _T],
         servers: int | None = None,
         *,
-        long: bool = False,
+        seconds: float = READ_SECONDS,
     ) -> list[_T]:
         """See WeaviateCollection."""
         ...
@@ -49,7 +52,7 @@ def query(
     properties: Sequence[str],
     vectors: bool = False,
     dated: bool = False,
-    long: bool = False,
+    seconds: float = READ_SECONDS,
     full: int | None = None,
     where: Filters | None = None,
     matter: Callable[[Sequence[Any]], Iterable[UUID]] | None = None,
@@ -60,6 +63,7 @@ def query(
 
     Args:
         dated: return when each row was written.
+        seconds: how long it may take; what is not settled then is given rather than missed.
         full: where a server finds so many, there are more, and no rows are returned: servers that
             have the same rows give different ones first.
         where: what a row must match to be found; None where any row does.
@@ -76,13 +80,14 @@ def query(
             return_metadata=when if dated or collection.copies > 1 else None,
         )
 
-    lists = collection.answers(partial(act, find), long=long)
+    deadline = time.monotonic() + seconds
+    lists = collection.answers(partial(act, find), seconds=seconds)
     if full is not None and any(len(rows) >= full for rows in lists):
         return Found([], lists)
     if len(lists) < 2:
         return Found([row for rows in lists for row in rows], lists)
     found, unsettled = newest(lists), differing(lists)
-    while unsettled:
+    while unsettled and deadline - time.monotonic() > _LEAST_SECONDS:
         wanted = set(matter(list(found.values()))) if matter else unsettled
         some = sorted(unsettled & wanted)[:_AGAIN]
         if not some:
@@ -90,10 +95,11 @@ def query(
         unsettled.difference_update(some)
         for uuid in some:
             del found[uuid]
-        counting = _counting(collection, partial(act, (again or _by_ids)(some, None)), long=long)
+        counting = _counting(collection, partial(act, (again or _by_ids)(some, None)), deadline)
         if where is not None:
             matching = partial(act, (again or _by_ids)(some, where))
-            latest = newest(collection.answers(matching, long=long))
+            left = deadline - time.monotonic()
+            latest = newest(collection.answers(matching, seconds=max(_LEAST_SECONDS, left)))
             counting = {
                 uuid: latest[uuid]
                 for uuid, row in counting.items()
@@ -104,14 +110,15 @@ def query(
 
 
 def _counting(
-    collection: Copied, act: Callable[[Rows], list[Any]], *, long: bool
+    collection: Copied, act: Callable[[Rows], list[Any]], deadline: float
 ) -> dict[UUID, Any]:
     """The rows that count, by as few servers as tell."""
     copies = collection.copies
     answers: list[list[Any]] = []
     kept = set[UUID]()
     for servers in range(enough(copies), copies + 1):
-        answers = collection.answers(act, servers, long=long)
+        left = deadline - time.monotonic()
+        answers = collection.answers(act, servers, seconds=max(_LEAST_SECONDS, left))
         kept, certain = held(answers, copies)
         if kept == certain or len(answers) < servers:
             break

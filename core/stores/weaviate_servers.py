@@ -16,6 +16,7 @@ _T = TypeVar("_T")
 READ_SECONDS = 4.0
 """All that a search may take, whatever happens to the servers meanwhile."""
 LIST_SECONDS = 30.0
+"""A piece of a long read."""
 WRITE_SECONDS = 60.0
 _READ_SILENCE_SECONDS = 1.5
 _WRITE_SILENCE_SECONDS = 10.0
@@ -37,11 +38,10 @@ class WeaviateServers:
         return self.several(act, 1)[0]
 
     def several(
-        self, act: Callable[[WeaviateClient], _T], wanted: int, *, long: bool = False
+        self, act: Callable[[WeaviateClient], _T], wanted: int, seconds: float = READ_SECONDS
     ) -> list[_T]:
-        """The same from so many different servers, or from all that answer if those are fewer.
-        `long`: a piece of a long read, in LIST_SECONDS."""
-        return self._reading(lambda _, client: act(client), long=long).ask(wanted)
+        """The same from so many different servers, or from all that answer if those are fewer."""
+        return self._reading(lambda _, client: act(client), seconds).ask(wanted)
 
     def find(self, act: Callable[[WeaviateClient], _T | None]) -> _T | None:
         """Like read, for what may be missing: None is taken from a server only that said it was
@@ -83,11 +83,6 @@ class WeaviateServers:
         self._ring.close()
 
     def _reading(
-        self, act: Callable[[Connection, WeaviateClient], _T], *, long: bool = False
+        self, act: Callable[[Connection, WeaviateClient], _T], seconds: float = READ_SECONDS
     ) -> Round[_T]:
-        return Round(
-            self._ring,
-            act,
-            seconds=LIST_SECONDS if long else READ_SECONDS,
-            silence_seconds=_READ_SILENCE_SECONDS,
-        )
+        return Round(self._ring, act, seconds=seconds, silence_seconds=_READ_SILENCE_SECONDS)

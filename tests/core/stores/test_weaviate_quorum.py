@@ -1,5 +1,6 @@
 """Rows as a quorum of servers has them: what was confirmed is found, what was deleted is not."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ class Replicas:
     held: list[dict[int, int]] = field(default_factory=list)
     away: set[int] = field(default_factory=set)
     asked: int = 0
+    takes_seconds: float = 0
 
     def __post_init__(self) -> None:
         self.held = self.held or [{} for _ in range(self.copies)]
@@ -33,10 +35,11 @@ class Replicas:
         act: Callable[[Any], _T],
         servers: int | None = None,
         *,
-        long: bool = False,  # noqa: ARG002
+        seconds: float = 4,  # noqa: ARG002
     ) -> list[_T]:
         there = [rows for server, rows in enumerate(self.held) if server not in self.away]
         self.asked += 1
+        time.sleep(self.takes_seconds)
         return [act(rows) for rows in there[: servers or enough(self.copies)]]
 
     def all(self, **options: Any) -> Found:
@@ -116,6 +119,13 @@ def test_only_what_matters_is_looked_at_again() -> None:
 
     assert versions(collection.all(matter=lowest)) == {2: 1, 3: 1, 4: 1}
     assert collection.asked == 5
+
+
+def test_what_cannot_be_settled_in_time_is_given_rather_than_missed() -> None:
+    collection = Replicas(held=[{1: 1}, {}, {}], takes_seconds=0.2)
+    assert versions(collection.all(seconds=0.6)) == {1: 1}
+    assert collection.asked == 1
+    assert versions(collection.all(seconds=60)) == {}
 
 
 def test_one_server_is_taken_at_its_word() -> None:
