@@ -31,9 +31,9 @@ class WeaviateCluster:
                 GOMAXPROCS="1",
             )
 
-    def url(self, name: str = "Test", *, first: int = 0) -> str:
-        """The store URL, which names all three."""
-        nodes = self.nodes[first:] + self.nodes[:first]
+    def url(self, name: str = "Test", *, first: int = 0, count: int = NODES) -> str:
+        """The store URL, which names all three, or so many of them."""
+        nodes = (self.nodes[first:] + self.nodes[:first])[:count]
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
         grpc = ",".join(str(node.grpc_port) for node in nodes)
         oldest = f"&oldest={OLDEST}" if OLDEST else ""
