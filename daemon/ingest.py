@@ -86,7 +86,7 @@ class _Run:
         self._outcome = outcome
         self._writer = writer
         self._under_way = under_way
-        self._known = Known(ingest._index, ingest._recent, under_way, writer.fresh)
+        self._known = Known(ingest._index, ingest._recent, under_way, writer)
 
     def run(self) -> Outcome:
         """To the end, or until it is to stop."""

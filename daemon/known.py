@@ -1,11 +1,12 @@
 """Files whose bytes are known already: they get their rows without the model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from core.index import ImageIndex
 from core.reader import Content
 from core.records import ImageRecord, Vector
 from daemon.recent import RecentlyDeleted
+from daemon.row_writer import RowWriter
 from daemon.under_way import UnderWay
 
 
@@ -25,13 +26,13 @@ class Known:
         index: ImageIndex,
         recent: RecentlyDeleted,
         under_way: UnderWay,
-        fresh: Mapping[str, tuple[Vector, bytes]],
+        writer: RowWriter,
     ) -> None:
-        """`fresh`: vector and thumbnail by digest, of what this run has embedded."""
+        """`writer` has what this run has embedded and not yet written."""
         self._index = index
         self._recent = recent
         self._under_way = under_way
-        self._fresh = fresh
+        self._writer = writer
 
     def sift(self, contents: Sequence[Content]) -> tuple[list[ImageRecord], list[Content]]:
         """The rows of what is known, and what must be embedded: of equal bytes the first, the
@@ -45,7 +46,7 @@ class Known:
             digest = content.digest
             if digest in vectors:
                 records.append(record(content, vectors[digest]))
-            elif known := self._fresh.get(digest):
+            elif known := self._writer.fresh.get(digest):
                 records.append(record(content, *known))
             elif digest in remembered:
                 records.append(record(content, *remembered[digest]))

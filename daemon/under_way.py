@@ -13,7 +13,7 @@ from core.records import Vector
 
 Batch = list[tuple[Content, Picture]]
 Vectors = NDArray[np.float32]
-Known = tuple[Vector, bytes]
+Embedded = tuple[Vector, bytes]
 """A vector and the thumbnail."""
 
 
@@ -26,7 +26,7 @@ class UnderWay:
         self._waiting: defaultdict[str, list[Content]] = defaultdict(list)
         """Files whose bytes are being embedded for the first of them."""
         self.batches: deque[tuple[Batch, Future[Vectors]]] = deque()
-        self._found: dict[str, Known] = {}
+        self._found: dict[str, Embedded] = {}
         """What inner runs embedded of what waits here."""
 
     def is_waited_for(self, digest: str) -> bool:
@@ -43,16 +43,16 @@ class UnderWay:
         """Everything that waited for these bytes."""
         return self._waiting.pop(digest)
 
-    def found(self, digest: str) -> Known | None:
+    def found(self, digest: str) -> Embedded | None:
         """What an inner run has embedded of what waits here; told once."""
         return self._found.pop(digest, None)
 
-    def tell(self, fresh: Mapping[str, Known]) -> None:
+    def tell(self, fresh: Mapping[str, Embedded]) -> None:
         """These were embedded: the runs around this one may wait for some of them."""
         for outer in self._outer:
             outer._found |= {d: known for d, known in fresh.items() if d in outer._waiting}
 
-    def around(self, digest: str) -> Known | None:
+    def around(self, digest: str) -> Embedded | None:
         """What an outer run is just putting through the model, once it is through: a file that was
         moved while it was read is not embedded twice."""
         for outer in self._outer:

@@ -149,5 +149,7 @@ class WeaviateDatabase:
         in_use: set[str] = set()
         for name in self._tables():
             listing = Listing(self._open_any(name))
-            in_use |= {row.properties["digest"] for row in listing.one_of_each(digests)}
+            in_use |= {
+                row.properties["digest"] for row in listing.one_of_each(digests, surely=True)
+            }
         return in_use

@@ -56,7 +56,9 @@ class RootCounts:
             known[root] = known.get(root, 0) + total - sum(known.values())
         if self._known is None or sum(known.values()) != total:
             known = self._grouped()
-        self._known, self._changed = known, set()
+        # What servers count by root and in all may differ for a while: then it is counted anew.
+        self._known = known if sum(known.values()) == total else None
+        self._changed = set()
         return {root: rows for root, rows in known.items() if rows}
 
     def _grouped(self) -> dict[str, int]:

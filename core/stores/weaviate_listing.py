@@ -55,7 +55,7 @@ class Listing:
 
     def pieces(self, properties: list[str]) -> Iterator[list[Any]]:
         """Every row once with its vector, in the order of the ids, read where rows are stored and
-        not through an index. StoreError if the collection goes meanwhile."""
+        (where servers agree) not through an index. StoreError if the collection goes meanwhile."""
         last: UUID | None = None
         while True:
             after, limit = last, min(_PIECE, self._page)
@@ -99,6 +99,7 @@ class Listing:
         vectors: bool = False,
         limit: int = _PAGE,
         partly: bool = False,
+        surely: bool = False,
     ) -> tuple[list[Any], bool]:
         """Rows that match, and whether they fill a page: then there may be more, and they are
         returned only if it may be `partly`."""
@@ -116,6 +117,7 @@ class Listing:
                     vectors=vectors,
                     seconds=LIST_SECONDS,
                     full=None if partly else size,
+                    surely=surely,
                     where=where,
                 )
             except TooManyResultsError:
@@ -125,19 +127,28 @@ class Listing:
             else:
                 return found.rows, any(len(rows) >= size for rows in found.lists)
 
-    def one_of_each(self, digests: Sequence[str], *, vectors: bool = False) -> Iterator[Any]:
-        """At least one row of every digest that has rows, however many copies there are."""
+    def one_of_each(
+        self, digests: Sequence[str], *, vectors: bool = False, surely: bool = False
+    ) -> Iterator[Any]:
+        """At least one row of every digest that has rows, however many copies there are.
+
+        Args:
+            surely: StoreAwayError if too few servers answer to know it.
+        """
         for some in chunks(digests, _DIGESTS):
-            limit = 1 if len(some) == 1 else 2 * len(some)
+            where = digests_filter(some)
             found, full = self.page(
-                digests_filter(some),
+                where,
                 ["digest"],
                 vectors=vectors,
-                limit=limit,
+                limit=1 if len(some) == 1 else 2 * len(some),
                 partly=len(some) == 1,
+                surely=surely,
             )
             if full and len(some) > 1:
                 for half in chunks(some, (len(some) + 1) // 2):
-                    yield from self.one_of_each(half, vectors=vectors)
+                    yield from self.one_of_each(half, vectors=vectors, surely=surely)
+            elif full and not found:  # what servers gave first does not count
+                yield from self.all(where, ["digest"], vectors=vectors)
             else:
                 yield from found

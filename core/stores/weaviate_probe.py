@@ -1,5 +1,6 @@
 """What one Weaviate server says of itself over plain HTTP, at once or not at all."""
 
+import threading
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -23,12 +24,10 @@ class Probe:
 
     def __init__(self, address: Address, *, secure: bool) -> None:
         self._address = address
-        self._web = httpx.Client(
-            base_url=f"http{'s' if secure else ''}://{address}/v1",
-            timeout=PROBE_SECONDS,
-            verify=secure,  # else it reads all certificates of the world, 50 ms of a core
-            trust_env=secure,
-        )
+        self._secure = secure
+        self._lock = threading.Lock()
+        self._web: httpx.Client | None = None
+        self._closed = False
 
     def server_seconds(self) -> float:
         """The server's clock. UnreachableError unless it says that it lives.
@@ -46,11 +45,14 @@ class Probe:
 
     def close(self) -> None:
         """Idempotent."""
-        self._web.close()
+        with self._lock:
+            self._closed = True
+            if self._web:
+                self._web.close()
 
     def _ask(self, what: str) -> httpx.Response:
         try:
-            answer = self._web.get(what)
+            answer = self._client().get(what)
         except httpx.TimeoutException:
             raise SilentError(f"no answer within {PROBE_SECONDS:g} s") from None
         except FAILURES as error:
@@ -59,3 +61,16 @@ class Probe:
             reason = f"it is not ready ({answer.status_code})"
             raise NotReadyError(f"The Weaviate server {self._address} does not answer ({reason}).")
         return answer
+
+    def _client(self) -> httpx.Client:
+        with self._lock:
+            if self._web is None:
+                if self._closed:
+                    raise RuntimeError("the connection was closed")
+                self._web = httpx.Client(
+                    base_url=f"http{'s' if self._secure else ''}://{self._address}/v1",
+                    timeout=PROBE_SECONDS,
+                    verify=self._secure,  # else it reads all certificates of the world, 50 ms
+                    trust_env=self._secure,
+                )
+            return self._web

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+from core.errors import StoreAwayError
 from core.stores.weaviate_client import Filter, Filters, MetadataQuery, Rows
-from core.stores.weaviate_quorum import differing, enough, held, newest, written
+from core.stores.weaviate_quorum import decided, differing, enough, newest, written
 from core.stores.weaviate_servers import READ_SECONDS
 
 _T = TypeVar("_T")
@@ -54,6 +56,7 @@ def query(
     dated: bool = False,
     seconds: float = READ_SECONDS,
     full: int | None = None,
+    surely: bool = False,
     where: Filters | None = None,
     matter: Callable[[Sequence[Any]], Iterable[UUID]] | None = None,
     again: Again | None = None,
@@ -66,6 +69,7 @@ def query(
         seconds: how long it may take; what is not settled then is given rather than missed.
         full: where a server finds so many, there are more, and no rows are returned: servers that
             have the same rows give different ones first.
+        surely: StoreAwayError if too few servers answer to know it; else what they have is given.
         where: what a row must match to be found; None where any row does.
         matter: which of the rows that were found must be right; all of them, if not said.
         again: how to find rows where servers differ; by their ids, if not said.
@@ -80,8 +84,18 @@ def query(
             return_metadata=when if dated or collection.copies > 1 else None,
         )
 
+    def look_again(ids: Sequence[UUID], where: Filters | None, servers: int) -> list[list[Any]]:
+        left = max(_LEAST_SECONDS, deadline - time.monotonic())
+        found_again = partial(act, (again or _by_ids)(ids, where))
+        return collection.answers(found_again, servers, seconds=left)
+
     deadline = time.monotonic() + seconds
     lists = collection.answers(partial(act, find), seconds=seconds)
+    if surely and lists and len(lists) < enough(collection.copies):
+        raise StoreAwayError(
+            f"Only {len(lists)} of the servers that hold copies of the rows can be asked; it takes "
+            f"{enough(collection.copies)} to know them. Please start the others."
+        )
     if full is not None and any(len(rows) >= full for rows in lists):
         return Found([], lists)
     if len(lists) < 2:
@@ -93,36 +107,38 @@ def query(
         if not some:
             break
         unsettled.difference_update(some)
-        for uuid in some:
-            del found[uuid]
-        counting = _counting(collection, partial(act, (again or _by_ids)(some, None)), deadline)
-        if where is not None:
-            matching = partial(act, (again or _by_ids)(some, where))
-            left = deadline - time.monotonic()
-            latest = newest(collection.answers(matching, seconds=max(_LEAST_SECONDS, left)))
-            counting = {
-                uuid: latest[uuid]
-                for uuid, row in counting.items()
-                if uuid in latest and written(latest[uuid]) >= written(row)
-            }
-        found |= counting
+        settled = _settled(collection.copies, partial(look_again, some), where)
+        if settled is not None:
+            for uuid in some:
+                del found[uuid]
+            found |= settled
     return Found(list(found.values()), lists)
 
 
-def _counting(
-    collection: Copied, act: Callable[[Rows], list[Any]], deadline: float
-) -> dict[UUID, Any]:
-    """The rows that count, by as few servers as tell."""
-    copies = collection.copies
-    answers: list[list[Any]] = []
-    kept = set[UUID]()
+def _settled(
+    copies: int,
+    look_again: Callable[[Filters | None, int], list[list[Any]]],
+    where: Filters | None,
+) -> dict[UUID, Any] | None:
+    """The rows that count, by as few servers as tell; None if too few of them answer."""
+    counting: dict[UUID, Any] = {}
+    known = set[tuple[UUID, datetime]]()
     for servers in range(enough(copies), copies + 1):
-        left = deadline - time.monotonic()
-        answers = collection.answers(act, servers, seconds=max(_LEAST_SECONDS, left))
-        kept, certain = held(answers, copies)
-        if kept == certain or len(answers) < servers:
+        answers = look_again(None, servers)
+        if len(answers) < enough(copies):
+            return None
+        known = {(row.uuid, written(row)) for rows in answers for row in rows}
+        counting, open_to_change = decided(answers, copies)
+        if not open_to_change or len(answers) < servers:
             break
-    return {uuid: row for uuid, row in newest(answers).items() if uuid in kept}
+    if where is None:
+        return counting
+    matching: dict[UUID, Any] = {}
+    for row in (row for rows in look_again(where, servers) for row in rows):
+        counts = row.uuid in counting and written(row) == written(counting[row.uuid])
+        if counts or (row.uuid, written(row)) not in known:  # it was written just now
+            matching[row.uuid] = row
+    return matching
 
 
 def _by_ids(ids: Sequence[UUID], where: Filters | None) -> Find:
@@ -130,6 +146,9 @@ def _by_ids(ids: Sequence[UUID], where: Filters | None) -> Find:
 
     def find(rows: Rows, **returned: Any) -> list[Any]:
         filters = some if where is None else some & where
-        return list(rows.query.fetch_objects(filters=filters, limit=len(ids), **returned).objects)
+        # Twice as many, as a server may list a row twice.
+        return list(
+            rows.query.fetch_objects(filters=filters, limit=2 * len(ids), **returned).objects
+        )
 
     return find

@@ -44,14 +44,30 @@ def differing(lists: Sequence[Objects]) -> set[UUID]:
     return {each for each in all_ids if len({known.get(each) for known in versions}) > 1}
 
 
-def held(answers: Sequence[Objects], copies: int) -> tuple[set[UUID], set[UUID]]:
-    """Of what these servers have: what a majority may have confirmed, were it only with the servers
-    that did not answer, and what it has for sure. What only fewer have is a deletion that they
-    missed, or a write that nobody was told of."""
-    count = Counter(uuid for objects in answers for uuid in {each.uuid for each in objects})
+def decided(answers: Sequence[Objects], copies: int) -> tuple[dict[UUID, Any], bool]:
+    """The rows that count by what these servers have, and whether the other ones could change it.
+
+    A row that a majority cannot have, even with the servers that did not answer, is a deletion that
+    was missed, or a write that nobody was told of. Of its versions the one that a majority has
+    counts, or else the latest: clocks of servers differ.
+    """
     away = copies - len(answers)
-    certain = {uuid for uuid, servers in count.items() if servers >= majority(copies)}
-    return {u for u, servers in count.items() if servers + away >= majority(copies)}, certain
+    versions: dict[UUID, list[Any]] = {}
+    for objects in answers:
+        for uuid, row in newest([objects]).items():
+            versions.setdefault(uuid, []).append(row)
+    counting: dict[UUID, Any] = {}
+    open_to_change = False
+    for uuid, rows in versions.items():
+        if len(rows) + away < majority(copies):
+            continue
+        when, servers = Counter(map(written, rows)).most_common(1)[0]
+        if servers >= majority(copies):
+            counting[uuid] = next(row for row in rows if written(row) == when)
+        else:
+            counting[uuid] = max(rows, key=written)
+            open_to_change |= away > 0
+    return counting, open_to_change
 
 
 def written(each: Any) -> datetime:

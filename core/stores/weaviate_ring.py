@@ -41,6 +41,13 @@ class Ring:
                 self._connections.append(self._new(connection.address))
         connection.close(why)
 
+    def put_last(self, connection: Connection) -> None:
+        """It is there, and could not do what was asked."""
+        with self._lock:
+            if connection in self._connections:
+                self._connections.remove(connection)
+                self._connections.append(connection)
+
     def close(self) -> None:
         """Idempotent."""
         with self._lock:

@@ -47,13 +47,16 @@ class Round(Generic[_T]):
         self._retried: set[Address] = set()
         self._unready: list[Address] = []
         self._answers: list[_T] = []
+        self._ready_answered = False
         self._refusal: BaseException | None = None
+        self._inability: StoreError | None = None
         self._away: UnreachableError | None = None
         self._busy = False
 
     def ask(self, wanted: int) -> list[_T]:
         """The answers of so many different servers, or of all that answer where those are fewer.
-        UnreachableError where none does; any other error of one of them is the answer."""
+        UnreachableError where none does. An error that says that the request itself is wrong is
+        the answer; any other is, if nobody answers."""
         others = [Call(self._ask_one) for _ in range(min(wanted, len(self._ring)) - 1)]
         self._ask_one()
         for other in others:
@@ -64,7 +67,7 @@ class Round(Generic[_T]):
         with self._lock:
             if self._answers:
                 return list(self._answers)
-        raise self._unreachable()
+        raise self._inability or self._unreachable()
 
     def _ask_one(self) -> None:
         try:
@@ -84,7 +87,7 @@ class Round(Generic[_T]):
             if connection:
                 self._taken.add(connection.address)
                 return connection, self._alone
-            if self._unready:
+            if self._unready and not self._ready_answered:
                 others = self._taken - {self._unready.pop(0)}
                 return self._ring.first(but=others), True
             return None, True
@@ -103,8 +106,17 @@ class Round(Generic[_T]):
             self._ring.give_up(connection, error)
             self._note(connection.address, error, old=used_before, last_chance=last_chance)
             return False
+        except StoreError as error:
+            # Of this very type: it could not do it, for a reason that may be its own.
+            if type(error) is not StoreError or not self._others_are_left():
+                raise
+            self._ring.put_last(connection)
+            with self._lock:
+                self._inability = self._inability or error
+            return False
         with self._lock:
             self._answers.append(answer)
+            self._ready_answered |= not last_chance
         return True
 
     def _others_are_left(self) -> bool:

@@ -1,5 +1,6 @@
 """The nearest rows of a Weaviate collection, with exact distances."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -13,12 +14,14 @@ from core.stores.weaviate_client import Filters, Rows
 from core.stores.weaviate_collection import WeaviateCollection
 from core.stores.weaviate_errors import TooManyResultsError
 from core.stores.weaviate_query import Found, query
+from core.stores.weaviate_servers import READ_SECONDS
 
 _MARGIN = 8
 """Rows asked for beyond k, so that a tie at the k-th place is mostly seen at once."""
 _NOISE = 2e-6
 """How far distances of equal pictures may lie apart once they are rounded."""
 _MOST = 10_000
+_LEAST_SECONDS = 0.5
 
 
 class Search:
@@ -31,10 +34,11 @@ class Search:
     def __call__(self, vector: Vector, k: int, where: Filters | None) -> list[Hit]:
         """The k nearest rows that match, in order."""
         limit = k + _MARGIN
+        deadline = time.monotonic() + READ_SECONDS
         while True:
             limit = min(limit, self._most)
             try:
-                found = self._candidates(vector, k, limit, where)
+                found = self._candidates(vector, k, limit, where, deadline)
             except TooManyResultsError:
                 if limit == 1:
                     raise
@@ -42,17 +46,19 @@ class Search:
                 continue
             rows = list({each.uuid: each for each in found.rows}.values())
             hits = _hits(vector, limit, rows) if rows else []
-            all_found = all(len(rows) < limit for rows in found.lists)
-            if all_found and where is None:
+            cut = [rows[-1] for rows in found.lists if len(rows) >= limit]
+            if not cut and where is None:
                 # The graph does not lead to every row; with a filter that lets few enough rows
                 # through, which every one does here, the server compares them all.
                 where = objects.slots_filter(0, objects.SLOTS)
-            elif all_found or limit == self._most or _is_complete(hits, k):
+            elif not cut or limit == self._most or _is_complete(vector, hits, k, cut):
                 return hits[:k]
             else:
                 limit *= 4  # ties reach beyond the limit, and their order is by place
 
-    def _candidates(self, vector: Vector, k: int, limit: int, where: Filters | None) -> Found:
+    def _candidates(
+        self, vector: Vector, k: int, limit: int, where: Filters | None, deadline: float
+    ) -> Found:
         near: Any = vector  # numpy is taken, whatever the annotations say
 
         def find(rows: Rows, **returned: Any) -> list[Any]:
@@ -67,6 +73,7 @@ class Search:
             find,
             properties=[*objects.PLACE, "digest"],
             vectors=True,
+            seconds=max(_LEAST_SECONDS, deadline - time.monotonic()),
             where=where,
             matter=nearest_ids,
         )
@@ -86,6 +93,9 @@ def _hits(vector: Vector, k: int, found: Sequence[Any]) -> list[Hit]:
     return sorted(hits, key=order)[:k]
 
 
-def _is_complete(hits: list[Hit], k: int) -> bool:
-    """Whether the last one is too far away to tie with the k-th."""
-    return hits[-1].distance > hits[k - 1].distance + _NOISE
+def _is_complete(vector: Vector, hits: list[Hit], k: int, ends: list[Any]) -> bool:
+    """Whether all that lies beyond the ends of the lists is too far away to tie with the k-th."""
+    return len(hits) >= k and all(
+        distance > hits[k - 1].distance + _NOISE
+        for _, distance in _nearest(vector, ends, len(ends))
+    )

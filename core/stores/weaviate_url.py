@@ -38,7 +38,7 @@ class WeaviateUrl:
     """`weaviate://host:8080[,host2:8080…][/NAME]?grpc=50051[,50052…]`, taken apart."""
 
     addresses: tuple[Address, ...]
-    """Servers of one cluster, tried in turn."""
+    """Servers of one cluster."""
     name: str = DEFAULT_NAME
     """Begins the name of every collection."""
     secure: bool = False

@@ -117,6 +117,26 @@ def test_what_one_of_them_refuses_is_the_answer(servers: WeaviateServers) -> Non
         servers.several(refuse, 2)
 
 
+def test_what_one_cannot_do_another_may(servers: WeaviateServers) -> None:
+    asked: list[str] = []
+
+    def fail(client: WeaviateClient) -> str:
+        asked.append(who(client))
+        if asked[-1] == "a":
+            raise StoreError("The server has too little memory.")
+        return asked[-1]
+
+    assert sorted(servers.several(fail, 2)) == ["b", "c"]
+    assert servers.read(fail) != "a"
+    assert asked.count("a") == 1
+    with pytest.raises(StoreError, match="too little memory"):
+        servers.read(lambda client: fail(client) and _refuse())
+
+
+def _refuse() -> str:
+    raise StoreError("The server has too little memory.")
+
+
 def test_closed_is_a_sentence(servers: WeaviateServers) -> None:
     assert servers.read(who) == "a"
     servers.close()

@@ -1,0 +1,94 @@
+"""A search of two servers, where one lists what was deleted and lacks what was written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from core.records import Vector
+from core.stores.weaviate_collection import WeaviateCollection
+from core.stores.weaviate_quorum import enough
+from core.stores.weaviate_search import Search
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class Server:
+    """The copies of one server: rows by name, ever farther from the query."""
+
+    names: list[str]
+
+    @property
+    def query(self) -> "Server":
+        """As the client has it."""
+        return self
+
+    def near_vector(self, *, limit: int, **_: object) -> Any:
+        """The nearest."""
+        nearest = sorted(self.names, key=lambda name: float(name.strip("dxr")))
+        return SimpleNamespace(objects=[row(name) for name in nearest[:limit]])
+
+    def fetch_objects(self, *, filters: Any, **_: object) -> Any:
+        """Those with these ids; every row matches what else is asked."""
+        by_ids = filters.filters[0] if hasattr(filters, "filters") else filters
+        ids = set(map(str, by_ids.value))
+        return SimpleNamespace(objects=[o for o in map(row, self.names) if str(o.uuid) in ids])
+
+
+@dataclass
+class Servers:
+    """A collection with a copy at each of them."""
+
+    servers: list[Server]
+    copies: int = field(default=3)
+
+    def answers(
+        self,
+        act: Callable[[Any], _T],
+        servers: int | None = None,
+        *,
+        seconds: float = 4,  # noqa: ARG002
+    ) -> list[_T]:
+        """See WeaviateCollection."""
+        return [act(each) for each in self.servers[: servers or enough(self.copies)]]
+
+
+def row(name: str) -> Any:
+    return SimpleNamespace(
+        uuid=UUID(bytes=name.encode().ljust(16)),
+        metadata=SimpleNamespace(last_update_time=1),
+        properties={"root": "pics", "path": name, "digest": name},
+        vector={"default": direction(float(name.strip("dxr")))},
+    )
+
+
+def direction(degrees: float) -> Vector:
+    angle = np.radians(degrees)
+    return np.array([np.cos(angle), np.sin(angle)], np.float32)
+
+
+DELETED = [f"d{n / 10}" for n in range(1, 10)]
+OTHERS = [f"x{n}" for n in range(1, 30)]
+
+
+@pytest.mark.parametrize("first", ["lacks", "keeps"])
+def test_what_is_beyond_the_end_of_a_list_is_not_missed(first: str) -> None:
+    """One lacks the third nearest row; the list of the other one ends before it, as it is full of
+    rows that are deleted."""
+    lacks, keeps = Server(OTHERS), Server([*DELETED, *OTHERS, "r2.5"])
+    pair = [lacks, keeps] if first == "lacks" else [keeps, lacks]
+    collection = Servers([*pair, Server([*OTHERS, "r2.5"])])
+    hits = Search(cast(WeaviateCollection, collection))(direction(0), 3, None)
+    assert [hit.place.path for hit in hits] == ["x1", "x2", "r2.5"]
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_fewer_rows_are_left_than_a_stale_list_has(left: int) -> None:
+    collection = Servers([Server(OTHERS), Server(OTHERS[:left]), Server(OTHERS[:left])])
+    hits = Search(cast(WeaviateCollection, collection))(direction(0), 3, None)
+    assert [hit.place.path for hit in hits] == OTHERS[:left]
