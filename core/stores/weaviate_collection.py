@@ -128,10 +128,10 @@ class WeaviateCollection:
         """The object with this id, read where it is stored and not through an index; None if there
         is none. A call each."""
 
-        def find(rows: Rows, **returned: Any) -> list[Any]:
-            after = UUID(int=each.int - 1)
-            found = rows.query.fetch_objects(after=after, limit=1, **returned).objects
-            return [row for row in found if row.uuid == each]
+        def find(rows: Rows, **returned: Any) -> Any:
+            found = rows.query.fetch_objects(after=UUID(int=each.int - 1), limit=1, **returned)
+            found.objects = [row for row in found.objects if row.uuid == each]
+            return found
 
         found = query(
             self,

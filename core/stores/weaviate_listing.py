@@ -60,8 +60,8 @@ class Listing:
         while True:
             after, limit = last, min(_PIECE, self._page)
 
-            def find(rows: Rows, **returned: Any) -> list[Any]:
-                return rows.query.fetch_objects(limit=limit, after=after, **returned).objects  # noqa: B023
+            def find(rows: Rows, **returned: Any) -> Any:
+                return rows.query.fetch_objects(limit=limit, after=after, **returned)  # noqa: B023
 
             try:
                 found = query(
@@ -106,8 +106,8 @@ class Listing:
         while True:
             size = min(limit, self._page)
 
-            def find(rows: Rows, **returned: Any) -> list[Any]:
-                return rows.query.fetch_objects(limit=size, filters=where, **returned).objects  # noqa: B023
+            def find(rows: Rows, **returned: Any) -> Any:
+                return rows.query.fetch_objects(limit=size, filters=where, **returned)  # noqa: B023
 
             try:
                 found = query(

@@ -9,15 +9,26 @@ from uuid import UUID
 
 from core.errors import StoreAwayError
 from core.stores.weaviate_client import Filter, Filters, MetadataQuery, Rows
-from core.stores.weaviate_quorum import decided, differing, enough, newest, written
+from core.stores.weaviate_quorum import (
+    Answer,
+    decided,
+    differing,
+    enough,
+    independent,
+    newest,
+    written,
+)
 from core.stores.weaviate_servers import READ_SECONDS
 
 _T = TypeVar("_T")
-Find = Callable[..., list[Any]]
-"""Takes the rows, and as keywords of the client what to return of them."""
+Find = Callable[..., Any]
+"""Takes the rows, and as keywords of the client what to return of them; gives its result."""
 Again = Callable[[Sequence[UUID], Filters | None], Find]
 """How to find those of the rows with these ids that match."""
 _LEAST_SECONDS = 0.5
+_HANDED_ON_SECONDS = 1.5
+"""A server that is back hands queries on for so long, at most."""
+_PAUSE_SECONDS = 0.02
 _AGAIN = 100
 """Rows asked for again at once."""
 
@@ -75,22 +86,37 @@ def query(
         again: how to find rows where servers differ; by their ids, if not said.
     """
 
-    def act(find: Find, rows: Rows) -> list[Any]:
-        when = MetadataQuery(last_update_time=True)
-        return find(
+    def act(find: Find, rows: Rows) -> Answer:
+        several = collection.copies > 1
+        result = find(
             rows,
             return_properties=list(properties),
             include_vector=vectors,
-            return_metadata=when if dated or collection.copies > 1 else None,
+            return_metadata=MetadataQuery(last_update_time=True, query_profile=several)
+            if dated or several
+            else None,
         )
+        shards = result.query_profile.shards if result.query_profile else []
+        return Answer(list(result.objects), frozenset((each.name, each.node) for each in shards))
+
+    def ask(find: Find, servers: int | None = None) -> list[list[Any]]:
+        wanted, begun = servers, time.monotonic()
+        while True:
+            left = max(_LEAST_SECONDS, deadline - time.monotonic())
+            answers = collection.answers(partial(act, find), wanted, seconds=left)
+            kept = independent(answers)
+            needed = servers or enough(collection.copies)
+            late = time.monotonic() > min(begun + _HANDED_ON_SECONDS, deadline - _LEAST_SECONDS)
+            if late or len(kept) >= min(needed, len(answers)):
+                return [list(answer.objects) for answer in kept]
+            wanted = min(collection.copies, (wanted or needed) + 1)
+            time.sleep(_PAUSE_SECONDS)
 
     def look_again(ids: Sequence[UUID], where: Filters | None, servers: int) -> list[list[Any]]:
-        left = max(_LEAST_SECONDS, deadline - time.monotonic())
-        found_again = partial(act, (again or _by_ids)(ids, where))
-        return collection.answers(found_again, servers, seconds=left)
+        return ask((again or _by_ids)(ids, where), servers)
 
     deadline = time.monotonic() + seconds
-    lists = collection.answers(partial(act, find), seconds=seconds)
+    lists = ask(find)
     if surely and lists and len(lists) < enough(collection.copies):
         raise StoreAwayError(
             f"Only {len(lists)} of the servers that hold copies of the rows can be asked; it takes "
@@ -144,11 +170,9 @@ def _settled(
 def _by_ids(ids: Sequence[UUID], where: Filters | None) -> Find:
     some = Filter.by_id().contains_any(ids)
 
-    def find(rows: Rows, **returned: Any) -> list[Any]:
+    def find(rows: Rows, **returned: Any) -> Any:
         filters = some if where is None else some & where
         # Twice as many, as a server may list a row twice.
-        return list(
-            rows.query.fetch_objects(filters=filters, limit=2 * len(ids), **returned).objects
-        )
+        return rows.query.fetch_objects(filters=filters, limit=2 * len(ids), **returned)
 
     return find

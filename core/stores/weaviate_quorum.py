@@ -10,11 +10,20 @@ majority W, and N - W + 1 servers are asked, of which at least one has taken par
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 Objects = Sequence[Any]
 """As the client gives them, with `uuid` and `metadata.last_update_time`."""
+
+
+class Answer(NamedTuple):
+    """What one server gave."""
+
+    objects: Objects
+    shards: frozenset[tuple[str, str]] = frozenset()
+    """Which server has read which shard for it, if it says so: now and then, as when it is back and
+    still opening its shards, it hands a query on."""
 
 
 def majority(copies: int) -> int:
@@ -25,6 +34,17 @@ def majority(copies: int) -> int:
 def enough(copies: int) -> int:
     """How many of them have at least one that took part in any write that was confirmed."""
     return copies - majority(copies) + 1
+
+
+def independent(answers: Sequence[Answer]) -> list[Answer]:
+    """Those for which no server has read a shard that it has read for one of them already."""
+    kept: list[Answer] = []
+    read: set[tuple[str, str]] = set()
+    for answer in answers:
+        if not answer.shards & read:
+            kept.append(answer)
+            read |= answer.shards
+    return kept
 
 
 def newest(lists: Iterable[Objects]) -> dict[UUID, Any]:

@@ -61,9 +61,8 @@ class Search:
     ) -> Found:
         near: Any = vector  # numpy is taken, whatever the annotations say
 
-        def find(rows: Rows, **returned: Any) -> list[Any]:
-            found = rows.query.near_vector(near_vector=near, limit=limit, filters=where, **returned)
-            return list(found.objects)
+        def find(rows: Rows, **returned: Any) -> Any:
+            return rows.query.near_vector(near_vector=near, limit=limit, filters=where, **returned)
 
         def nearest_ids(rows: Sequence[Any]) -> list[UUID]:
             return [rows[row].uuid for row, _ in _nearest(vector, rows, k)] if rows else []

@@ -1,6 +1,6 @@
 """A search of two servers, where one lists what was deleted and lacks what was written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -31,13 +31,13 @@ class Server:
     def near_vector(self, *, limit: int, **_: object) -> Any:
         """The nearest."""
         nearest = sorted(self.names, key=lambda name: float(name.strip("dxr")))
-        return SimpleNamespace(objects=[row(name) for name in nearest[:limit]])
+        return result(map(row, nearest[:limit]))
 
     def fetch_objects(self, *, filters: Any, **_: object) -> Any:
         """Those with these ids; every row matches what else is asked."""
         by_ids = filters.filters[0] if hasattr(filters, "filters") else filters
         ids = set(map(str, by_ids.value))
-        return SimpleNamespace(objects=[o for o in map(row, self.names) if str(o.uuid) in ids])
+        return result(each for each in map(row, self.names) if str(each.uuid) in ids)
 
 
 @dataclass
@@ -56,6 +56,10 @@ class Servers:
     ) -> list[_T]:
         """See WeaviateCollection."""
         return [act(each) for each in self.servers[: servers or enough(self.copies)]]
+
+
+def result(objects: Iterable[Any]) -> Any:
+    return SimpleNamespace(objects=list(objects), query_profile=None)
 
 
 def row(name: str) -> Any:
