@@ -86,6 +86,8 @@ def query(
         again: how to find rows where servers differ; by their ids, if not said.
     """
 
+    deadline = time.monotonic() + seconds
+
     def act(find: Find, rows: Rows) -> Answer:
         several = collection.copies > 1
         result = find(
@@ -115,7 +117,6 @@ def query(
     def look_again(ids: Sequence[UUID], where: Filters | None, servers: int) -> list[list[Any]]:
         return ask((again or _by_ids)(ids, where), servers)
 
-    deadline = time.monotonic() + seconds
     lists = ask(find)
     if surely and lists and len(lists) < enough(collection.copies):
         raise StoreAwayError(
