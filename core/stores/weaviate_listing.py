@@ -6,11 +6,11 @@ from uuid import UUID
 
 from core.errors import StoreError
 from core.stores.scopes import chunks
-from core.stores.weaviate_client import Filters, Rows
+from core.stores.weaviate_client import Filters
 from core.stores.weaviate_collection import WeaviateCollection
 from core.stores.weaviate_errors import TooManyResultsError
 from core.stores.weaviate_objects import SLOTS, digests_filter, slots_filter
-from core.stores.weaviate_query import query
+from core.stores.weaviate_query import fetch, query
 from core.stores.weaviate_servers import LIST_SECONDS
 
 _PAGE = 5_000
@@ -60,8 +60,7 @@ class Listing:
         while True:
             after, limit = last, min(_PIECE, self._page)
 
-            def find(rows: Rows, **returned: Any) -> Any:
-                return rows.query.fetch_objects(limit=limit, after=after, **returned)  # noqa: B023
+            find = fetch(limit=limit, after=after)
 
             try:
                 found = query(
@@ -106,8 +105,7 @@ class Listing:
         while True:
             size = min(limit, self._page)
 
-            def find(rows: Rows, **returned: Any) -> Any:
-                return rows.query.fetch_objects(limit=size, filters=where, **returned)  # noqa: B023
+            find = fetch(limit=size, filters=where)
 
             try:
                 found = query(

@@ -168,12 +168,16 @@ def _settled(
     return matching
 
 
-def _by_ids(ids: Sequence[UUID], where: Filters | None) -> Find:
-    some = Filter.by_id().contains_any(ids)
+def fetch(**wanted: Any) -> Find:
+    """The rows that the client fetches by these keywords."""
 
     def find(rows: Rows, **returned: Any) -> Any:
-        filters = some if where is None else some & where
-        # Twice as many, as a server may list a row twice.
-        return rows.query.fetch_objects(filters=filters, limit=2 * len(ids), **returned)
+        return rows.query.fetch_objects(**wanted, **returned)
 
     return find
+
+
+def _by_ids(ids: Sequence[UUID], where: Filters | None) -> Find:
+    some = Filter.by_id().contains_any(ids)
+    # Twice as many, as a server may list a row twice.
+    return fetch(filters=some if where is None else some & where, limit=2 * len(ids))

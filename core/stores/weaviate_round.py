@@ -48,7 +48,6 @@ class Round(Generic[_T]):
         self._unready: list[Address] = []
         self._answers: list[_T] = []
         self._ready_answered = False
-        self._refusal: BaseException | None = None
         self._inability: StoreError | None = None
         self._away: UnreachableError | None = None
         self._busy = False
@@ -60,25 +59,18 @@ class Round(Generic[_T]):
         others = [Call(self._ask_one) for _ in range(min(wanted, len(self._ring)) - 1)]
         self._ask_one()
         for other in others:
-            if self._refusal is None:
-                other.wait(self._deadline - time.monotonic())
-        if self._refusal is not None:
-            raise self._refusal
+            if other.wait(self._deadline - time.monotonic()):
+                other.result()
         with self._lock:
             if self._answers:
                 return list(self._answers)
         raise self._inability or self._unreachable()
 
     def _ask_one(self) -> None:
-        try:
-            while self._deadline - time.monotonic() > _LEAST_SECONDS:
-                connection, last_chance = self._take()
-                if connection is None:
-                    return
-                if self._try(connection, last_chance=last_chance):
-                    return
-        except BaseException as error:  # noqa: BLE001 - raised by ask()
-            self._refusal = error
+        while self._deadline - time.monotonic() > _LEAST_SECONDS:
+            connection, last_chance = self._take()
+            if connection is None or self._try(connection, last_chance=last_chance):
+                return
 
     def _take(self) -> tuple[Connection | None, bool]:
         """A server that was not asked yet, or else one that was not ready when it was."""
