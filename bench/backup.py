@@ -34,6 +34,7 @@ from core.stores import Catalogue
 from core.stores.scopes import chunks
 from core.stores.weaviate import WeaviateDatabase
 from daemon.engine import Engine
+from daemon.to_the_end import sync_to_the_end
 
 _THUMBNAIL_BYTES = 11_000
 _A_FOLDER = 1_000
@@ -143,7 +144,7 @@ def _kept(name: str, config: Config) -> dict[str, int]:
     compared = compare(config, content=False)
     with Engine(config) as engine:
         engine.open_model()
-        report = engine.sync_to_the_end(engine.everything, lambda _: None)
+        report = sync_to_the_end(engine, engine.everything, lambda _: None)
     return {
         f"{name}_verify_differences": sum(len(compared[kind]) for kind in DIFFERENCES),
         f"{name}_embedded_by_a_sync": report.embedded,

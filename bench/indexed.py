@@ -13,6 +13,7 @@ from core.config import Config, load_config
 from core.state import read_status
 from daemon.engine import Engine
 from daemon.progress import ProgressBar
+from daemon.to_the_end import sync_to_the_end
 
 
 def indexed(
@@ -35,7 +36,7 @@ def indexed(
     config = load_config(file)
     with ProgressBar() as bar, Engine(config) as engine:
         engine.open_model()
-        engine.sync_to_the_end(engine.everything, bar)
+        sync_to_the_end(engine, engine.everything, bar)
     return config
 
 

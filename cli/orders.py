@@ -13,6 +13,7 @@ from daemon.commands import execute
 from daemon.control import ask_daemon
 from daemon.engine import Engine
 from daemon.progress import ProgressBar
+from daemon.to_the_end import build_to_the_end
 
 
 def sync(config_file: Path, paths: list[Path], *, as_json: bool) -> int:
@@ -66,7 +67,7 @@ def _order(config: Config, command: str, arguments: dict[str, Any]) -> dict[str,
                 logging.getLogger("cli").warning("%s", engine.mirrors.problem)
             result = execute(engine, command, arguments, show)
             if engine.mirrors.building and command == "sync":
-                engine.build_to_the_end(bar)
+                build_to_the_end(engine, bar)
             return result
 
 

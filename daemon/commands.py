@@ -11,6 +11,7 @@ from daemon import orders
 from daemon.control import Document, Request
 from daemon.engine import Engine
 from daemon.sync import SyncReport
+from daemon.to_the_end import sync_to_the_end
 
 Tell = Callable[[Document], None]
 
@@ -31,12 +32,12 @@ def execute(engine: Engine, command: str, arguments: Document, tell: Tell) -> Do
     match command, arguments:
         case "sync", {"paths": list(paths)}:
             places = [engine_place(engine, Path(path)) for path in paths] or engine.everything
-            return _document(engine.sync_to_the_end(places, listener))
+            return _document(sync_to_the_end(engine, places, listener))
         case "approve", _:
             return _document(orders.approve(engine))
         case "adopt", {"root": str(root)}:
             orders.adopt(engine, root)
-            return _document(engine.sync_to_the_end([Place(root, "")], listener))
+            return _document(sync_to_the_end(engine, [Place(root, "")], listener))
         case "forget", {"root": str(root)}:
             return {"forgotten": orders.forget(engine, root)}
         case "forget", {"all": True}:

@@ -4,7 +4,6 @@ import logging
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Collection
 
 from core.bootstrap import (
@@ -41,8 +40,6 @@ from daemon.work import Work
 logger = logging.getLogger(__name__)
 
 Urgent = Callable[[], list[Place]]
-LONGEST_SETTLE_SECONDS = 30
-MOST_BUILD_PASSES = 20
 
 
 class Engine:
@@ -198,23 +195,6 @@ class Engine:
             return self.mirrors.problem or "The model of this index cannot be loaded."
         return self._services.of(self.mirrors.serving, self.holds).root_problem(root)
 
-    def sync_to_the_end(self, places: Collection[Place], listener: Listener) -> SyncReport:
-        """As a person asks for it: also waits for files that are just being written."""
-        started = time.monotonic()
-        deadline = started + LONGEST_SETTLE_SECONDS
-        report = self.sync(places, settled=False, listener=listener, urgent=list)
-        while report.again and time.monotonic() < deadline and not self.stop.is_set():
-            self.stop.wait(min(1.0, self.config.watch.settle_seconds / 4))
-            later = self.sync(report.again, settled=False, listener=listener, urgent=list)
-            report.again = later.again
-            report.failed |= later.failed
-            report.suspended |= later.suspended
-            for count in ("written", "embedded", "deleted", "unchanged"):
-                setattr(report, count, getattr(report, count) + getattr(later, count))
-        if set(self.everything) <= set(places) and not report.stopped:
-            self.board.scanned(report.drift, time.monotonic() - started)
-        return report
-
     def build(self, listener: Listener | None, urgent: Urgent) -> bool:
         """One pass over the index being built; switch to it once a pass finds nothing to do (what
         was urgent meanwhile went to the index that answers, and is found by the next pass)."""
@@ -242,12 +222,6 @@ class Engine:
             self._services.clear()  # among them the one that holds no deletions
         self.refresh()
         return True
-
-    def build_to_the_end(self, listener: Listener) -> None:
-        """As a person asks for it; what cannot be finished is left to the next time."""
-        for _ in range(MOST_BUILD_PASSES):
-            if self.build(listener, list) or self.stop.wait(0.2):
-                return
 
     # ---- housekeeping -----------------------------------------------------------------------
 

@@ -1,10 +1,8 @@
 """Rows as a quorum of servers has them: what was confirmed is found, what was deleted is not."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -12,35 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.stores.weaviate_query import Found, query
-from core.stores.weaviate_quorum import enough, majority
+from core.stores.weaviate_quorum import majority
+from tests.core.stores.replicas import Replicas
 
-_T = TypeVar("_T")
 
-
-@dataclass
-class Replicas:
-    """A collection of which each server has a copy of its own: number of the row -> version."""
-
-    copies: int = 3
-    held: list[dict[int, int]] = field(default_factory=list)
-    away: set[int] = field(default_factory=set)
-    asked: int = 0
-    takes_seconds: float = 0
-
-    def __post_init__(self) -> None:
-        self.held = self.held or [{} for _ in range(self.copies)]
-
-    def answers(
-        self,
-        act: Callable[[Any], _T],
-        servers: int | None = None,
-        *,
-        seconds: float = 4,  # noqa: ARG002
-    ) -> list[_T]:
-        there = [rows for server, rows in enumerate(self.held) if server not in self.away]
-        self.asked += 1
-        time.sleep(self.takes_seconds)
-        return [act(rows) for rows in there[: servers or enough(self.copies)]]
+class Rows(Replicas):
+    """The copies are numbers of rows -> versions."""
 
     def all(self, **options: Any) -> Found:
         """Every row."""
@@ -48,7 +23,7 @@ class Replicas:
 
     def even(self) -> Found:
         """Rows of which the version is even."""
-        return query(self, even, properties=[], where=even, again=by_ids)  # type: ignore[arg-type]
+        return query(self, even, properties=[], where=cast(Any, even), again=by_ids)
 
 
 def result(rows: dict[int, int], matches: Callable[[int, int], bool]) -> Any:
@@ -83,7 +58,7 @@ def versions(given: Found) -> dict[int, int]:
 
 
 def test_servers_that_agree_are_asked_once() -> None:
-    collection = Replicas(held=[{1: 1, 2: 1}, {2: 1, 1: 1}, {}])
+    collection = Rows(held=[{1: 1, 2: 1}, {2: 1, 1: 1}, {}])
     assert versions(collection.all()) == {1: 1, 2: 1}
     assert collection.asked == 1
 
@@ -92,7 +67,7 @@ def test_servers_that_agree_are_asked_once() -> None:
 def test_one_that_was_away_hides_no_row_and_brings_none_back(behind: int) -> None:
     held = [{1: 1, 2: 5, 3: 1} for _ in range(3)]
     held[behind] = {2: 1, 3: 1, 4: 1}  # it missed row 1, a new version of 2, and the end of 4
-    assert versions(Replicas(held=held).all()) == {1: 1, 2: 5, 3: 1}
+    assert versions(Rows(held=held).all()) == {1: 1, 2: 5, 3: 1}
 
 
 @pytest.mark.parametrize("away", [set[int](), {2}])
@@ -100,22 +75,22 @@ def test_one_that_was_away_hides_no_row_and_brings_none_back(behind: int) -> Non
 def test_a_row_is_found_only_if_its_latest_version_matches(behind: int, away: set[int]) -> None:
     held = [{1: 3, 2: 4, 3: 6} for _ in range(3)]
     held[behind] = {1: 2, 2: 1, 3: 2}
-    assert versions(Replicas(held=held, away=away).even()) == {2: 4, 3: 6}
+    assert versions(Rows(held=held, away=away).even()) == {2: 4, 3: 6}
 
 
 def test_where_a_majority_cannot_be_seen_a_row_is_given_rather_than_missed() -> None:
-    collection = Replicas(held=[{1: 1}, {}, {1: 1}], away={2})
+    collection = Rows(held=[{1: 1}, {}, {1: 1}], away={2})
     assert versions(collection.all()) == {1: 1}
     collection.away = {1, 2}
     assert versions(collection.all()) == {1: 1}
 
 
 def test_a_row_that_one_alone_got_is_none() -> None:
-    assert versions(Replicas(held=[{1: 1}, {}, {}]).all()) == {}
+    assert versions(Rows(held=[{1: 1}, {}, {}]).all()) == {}
 
 
 def test_lists_that_are_cut_are_not_compared() -> None:
-    collection = Replicas(held=[{1: 1}, {2: 1, 3: 1}, {}])
+    collection = Rows(held=[{1: 1}, {2: 1, 3: 1}, {}])
     given = collection.all(full=2)
     assert (given.rows, [len(rows) for rows in given.lists]) == ([], [1, 2])
     assert collection.asked == 1
@@ -123,7 +98,7 @@ def test_lists_that_are_cut_are_not_compared() -> None:
 
 def test_only_what_matters_is_looked_at_again() -> None:
     """Of the two lowest numbers the first is deleted: then the third matters, too."""
-    collection = Replicas(held=[{1: 1, 2: 1, 3: 1, 4: 1}, {2: 1}, {2: 1, 3: 1}])
+    collection = Rows(held=[{1: 1, 2: 1, 3: 1, 4: 1}, {2: 1}, {2: 1, 3: 1}])
 
     def lowest(rows: Any) -> list[UUID]:
         return sorted(row.uuid for row in rows)[:2]
@@ -133,7 +108,7 @@ def test_only_what_matters_is_looked_at_again() -> None:
 
 
 def test_what_cannot_be_settled_in_time_is_given_rather_than_missed() -> None:
-    collection = Replicas(held=[{1: 1}, {}, {}], takes_seconds=0.2)
+    collection = Rows(held=[{1: 1}, {}, {}], takes_seconds=0.2)
     assert versions(collection.all(seconds=0.6)) == {1: 1}
     assert collection.asked == 1
     assert versions(collection.all(seconds=60)) == {}
@@ -141,7 +116,7 @@ def test_what_cannot_be_settled_in_time_is_given_rather_than_missed() -> None:
 
 def test_a_server_that_hands_the_query_on_is_no_second_one() -> None:
     same = {1: 1}
-    collection = Replicas(held=[same, same, {1: 1, 2: 1}])
+    collection = Rows(held=[same, same, {1: 1, 2: 1}])
     assert versions(collection.all()) == {1: 1, 2: 1}
     collection.held = [same, same, same]
     assert versions(collection.all(seconds=0.6)) == {1: 1}
@@ -149,8 +124,8 @@ def test_a_server_that_hands_the_query_on_is_no_second_one() -> None:
 
 
 def test_one_server_is_taken_at_its_word() -> None:
-    assert versions(Replicas(copies=1, held=[{1: 1}]).all()) == {1: 1}
-    assert Replicas(away={0, 1, 2}).all() == ([], [])
+    assert versions(Rows(copies=1, held=[{1: 1}]).all()) == {1: 1}
+    assert Rows(away={0, 1, 2}).all() == ([], [])
 
 
 write = st.tuples(
@@ -163,7 +138,7 @@ def test_whatever_is_written_and_deleted_and_whoever_misses_it(
     copies: int, writes: list[tuple[int, bool, set[int]]], data: st.DataObject
 ) -> None:
     """A write is confirmed if a majority took part in it, and may have happened if not."""
-    collection = Replicas(copies)
+    collection = Rows(copies)
     confirmed: dict[int, int | None] = {}
     possible: dict[int, set[int | None]] = {}
     for version, (row, keeps, reached) in enumerate(writes, 1):

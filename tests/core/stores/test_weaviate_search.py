@@ -1,9 +1,9 @@
 """A search of two servers, where one lists what was deleted and lacks what was written."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 from uuid import UUID
 
 import numpy as np
@@ -11,10 +11,8 @@ import pytest
 
 from core.records import Vector
 from core.stores.weaviate_collection import WeaviateCollection
-from core.stores.weaviate_quorum import enough
 from core.stores.weaviate_search import Search
-
-_T = TypeVar("_T")
+from tests.core.stores.replicas import Replicas
 
 
 @dataclass
@@ -38,24 +36,6 @@ class Server:
         by_ids = filters.filters[0] if hasattr(filters, "filters") else filters
         ids = set(map(str, by_ids.value))
         return result(each for each in map(row, self.names) if str(each.uuid) in ids)
-
-
-@dataclass
-class Servers:
-    """A collection with a copy at each of them."""
-
-    servers: list[Server]
-    copies: int = field(default=3)
-
-    def answers(
-        self,
-        act: Callable[[Any], _T],
-        servers: int | None = None,
-        *,
-        seconds: float = 4,  # noqa: ARG002
-    ) -> list[_T]:
-        """See WeaviateCollection."""
-        return [act(each) for each in self.servers[: servers or enough(self.copies)]]
 
 
 def result(objects: Iterable[Any]) -> Any:
@@ -86,13 +66,13 @@ def test_what_is_beyond_the_end_of_a_list_is_not_missed(first: str) -> None:
     rows that are deleted."""
     lacks, keeps = Server(OTHERS), Server([*DELETED, *OTHERS, "r2.5"])
     pair = [lacks, keeps] if first == "lacks" else [keeps, lacks]
-    collection = Servers([*pair, Server([*OTHERS, "r2.5"])])
+    collection = Replicas(held=[*pair, Server([*OTHERS, "r2.5"])])
     hits = Search(cast(WeaviateCollection, collection))(direction(0), 3, None)
     assert [hit.place.path for hit in hits] == ["x1", "x2", "r2.5"]
 
 
 @pytest.mark.parametrize("left", [0, 2])
 def test_fewer_rows_are_left_than_a_stale_list_has(left: int) -> None:
-    collection = Servers([Server(OTHERS), Server(OTHERS[:left]), Server(OTHERS[:left])])
+    collection = Replicas(held=[Server(OTHERS), Server(OTHERS[:left]), Server(OTHERS[:left])])
     hits = Search(cast(WeaviateCollection, collection))(direction(0), 3, None)
     assert [hit.place.path for hit in hits] == OTHERS[:left]
